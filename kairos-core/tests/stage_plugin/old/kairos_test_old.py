@@ -1,0 +1,1 @@
+"""Nothing: only the metadata of this distribution matters."""
