@@ -101,6 +101,10 @@ class AsyncTimeseries:
             raise
         return storage, handle
 
+    def __repr__(self) -> str:
+        state = " (closed)" if self._closed else "" if self._opened else " (not open yet)"
+        return f"<AsyncTimeseries {self._settings}{state}>"
+
     @property
     def capabilities(self) -> Capabilities:
         """What this timeseries' backend can do; it must be open."""

@@ -12,7 +12,7 @@ from attrs import define, field
 from .errors import Closed, InvalidType, Unsupported, show
 from .intervals import Interval, check_layout, parse_intervals, parse_zone
 from .kinds import KIND_BY_NAME
-from .plugins import Opened, StagePlugins, make_config, stage_plugins
+from .plugins import Opened, StagePlugins, make_config, redact, stage_plugins
 from .reads import Reader
 from .stages import NO_STAGES, STAGES, Call
 from .storage import Capabilities, Config
@@ -21,7 +21,7 @@ from .writes import Writer
 __all__ = ["UNSET", "Handle", "Settings", "stage_call"]
 
 
-@define
+@define(repr=False)
 class Settings:
     """The checked arguments of a timeseries' construction."""
 
@@ -35,6 +35,9 @@ class Settings:
     config: Config
     backend: str | None
     plugins: StagePlugins | None
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {redact(self.target)}, intervals {', '.join(map(show, self.intervals))}"
 
     @classmethod
     def check(
@@ -78,7 +81,7 @@ class Settings:
         )
 
 
-@define
+@define(repr=False)
 class Handle:
     """An open timeseries without its storage: plans writes and reads."""
 
@@ -103,6 +106,9 @@ class Handle:
             rules, settings.intervals, capabilities, settings.read_func, settings.plugins, self.backend
         )
         self.layouts = {name: interval.layout for name, interval in settings.intervals.items()}
+
+    def __str__(self) -> str:
+        return str(self.settings)
 
     def check_layouts(self, recorded: Mapping[str, str]) -> None:
         """Raise SchemaMismatch if a configured interval was written with another layout."""

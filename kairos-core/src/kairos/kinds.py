@@ -132,7 +132,10 @@ class _Histogram(KindRules):
         return lambda row: _add_counts({}, ((read_func(value), count) for value, count in row.items()))
 
     def coalesce(self, values: list[Any]) -> dict[Any, int]:
-        return _add_counts({}, ((value, 1) for value in values))
+        counts: dict[Any, int] = {}
+        for value in values:
+            counts[value] = counts.get(value, 0) + 1
+        return counts
 
     def add(self, row: Any, payload: dict[Any, int]) -> dict[Any, int]:
         return dict(payload) if row is None else _add_counts(row, payload.items())

@@ -167,22 +167,22 @@ def _advice(target: Any, what: str, backend: str | None) -> str:
     else:
         modules = [cls.__module__.partition(".")[0] for cls in type(target).__mro__]
         package = next((hints["clients"][name] for name in modules if name in hints["clients"]), None)
-    lines = [
-        f"no installed backend takes the {what.removeprefix('target ')}"
-        if backend is None
-        else f"backend {show(backend)} does not take the {what}"
-    ]
-    if (
-        package is not None
-        and not any(text.startswith(package + " ") for text in _broken)
-        and not _installed(package)
-    ):
+    takers = [f"{_dist(point)} ({point.value})" for points in _candidates(target)[1] for point in points]
+    failed = [plugin for plugin in takers if plugin in _broken]
+    what = what.removeprefix("target ")
+    if failed:
+        lines = [
+            f"the backend for the {what} is installed but failed to import: {failed[0]}: {_broken[failed[0]]}"
+        ]
+    elif backend is not None:
+        lines = [f"backend {show(backend)} does not take the {what}"]
+    else:
+        lines = [f"no installed backend takes the {what}"]
+    if package is not None and not failed and not _installed(package):
         lines.append(f"install one that does: pip install {package}")
-    schemes = ", ".join(
-        sorted(f"{key} ({', '.join(map(_dist, points))})" for key, points in _found(_SCHEMES).items())
-    )
-    lines.append(f"installed schemes: {schemes or 'none'}")
-    lines += [f"failed to import: {plugin}: {error}" for plugin, error in sorted(_broken.items())]
+    schemes = [f"{key} ({', '.join(map(_dist, points))})" for key, points in _found(_SCHEMES).items()]
+    lines.append(f"installed schemes: {', '.join(sorted(schemes)) or 'none'}")
+    lines += [f"failed to import: {p}: {error}" for p, error in sorted(_broken.items()) if p not in failed]
     return "; ".join(lines)
 
 

@@ -17,6 +17,9 @@ gauge      the value                               the value
 set        set of values                           set of values
 ========== ======================================= =========================================
 
+Values are equal as in Python: ``1``, ``1.0`` and ``True`` are one key of a histogram or a set, and what is written for
+equal keys adds up. (In a text store they are texts, and equal as texts.)
+
 ``docs/storage-contract.md`` builds a backend from this page; ``kairos_conformance`` decides whether it is one.
 """
 
@@ -98,6 +101,8 @@ class Values:
 class Capabilities:
     """What one storage instance can do; each is a promise that the conformance kit checks.
 
+    ``kinds`` is looked at before :meth:`Storage.ready`, the rest after it.
+
     Parameters
     ----------
     kinds
@@ -122,7 +127,8 @@ class Capabilities:
     folds
         Axes that :meth:`Storage.read` can merge itself. Empty is always right.
     transforms
-        Named transforms that :meth:`Storage.read` can apply itself. Empty is always right.
+        Named transforms that :meth:`Storage.read` can apply itself to a row: some of ``sum``, ``count``, ``min``,
+        ``max`` and ``mean``, with the results of :mod:`kairos.transforms`. Empty is always right.
     """
 
     kinds: frozenset[str]
@@ -147,7 +153,9 @@ class Write:
     interval, i, r
         The interval's name, the interval bucket, the resolution bucket (None: no resolution).
     deadline
-        The second since the epoch from which the bucket is dead; None: never (also with manual expiry).
+        The second since the epoch from which the bucket is dead; None: never (also with manual expiry). It may be
+        further away than an engine's time to live goes: clamp it. Where handles with several ``steps`` write to
+        one bucket the latest deadline counts, and None is the latest of all.
     rows
         name -> payload (see the table above). Payloads may be shared between writes: do not change or keep them.
     """
@@ -316,7 +324,10 @@ class Storage(ABC):
 
     @abstractmethod
     def delete(self, names: Sequence[str], scope: Scope) -> int:
-        """Remove all data of these names in the intervals of ``scope``; return how many had live data."""
+        """Remove all data of these distinct names in the intervals of ``scope``, dead data too.
+
+        Returns how many had data at or after the first live bucket of some interval, before.
+        """
 
     def delete_all(self, scope: Scope) -> int:
         """Remove all names' data, and the recorded layouts, of the intervals of ``scope``; count the names.
@@ -339,7 +350,7 @@ class Storage(ABC):
         raise Unsupported("this backend removes dead buckets itself: expire() is for manual expiry")
 
     def close(self) -> None:
-        """Release what ``kairos_open`` opened from a URL; a live client stays the caller's."""
+        """Release what was opened for a URL; a live client stays the caller's. Also called if :meth:`ready` fails."""
         return None
 
 
@@ -381,7 +392,10 @@ class AsyncStorage(ABC):
 
     @abstractmethod
     async def delete(self, names: Sequence[str], scope: Scope) -> int:
-        """Remove all data of these names in the intervals of ``scope``; return how many had live data."""
+        """Remove all data of these distinct names in the intervals of ``scope``, dead data too.
+
+        Returns how many had data at or after the first live bucket of some interval, before.
+        """
 
     async def delete_all(self, scope: Scope) -> int:
         """Remove all names' data, and the recorded layouts, of the intervals of ``scope``; count the names.
@@ -404,5 +418,5 @@ class AsyncStorage(ABC):
         raise Unsupported("this backend removes dead buckets itself: expire() is for manual expiry")
 
     async def close(self) -> None:
-        """Release what ``kairos_open_async`` opened from a URL; a live client stays the caller's."""
+        """Release what was opened for a URL; a live client stays the caller's. Also called if :meth:`ready` fails."""
         return None

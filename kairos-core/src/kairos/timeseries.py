@@ -103,6 +103,10 @@ class Timeseries:
             self.close()
             raise
 
+    def __repr__(self) -> str:
+        state = "" if self._open_storage is not None else " (closed)"
+        return f"<Timeseries {self._handle}{state}>"
+
     @property
     def capabilities(self) -> Capabilities:
         """What this timeseries' backend can do."""
