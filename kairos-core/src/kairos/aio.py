@@ -122,7 +122,7 @@ class AsyncTimeseries:
         value = insert_value(handle.settings.kind, value)
         batch, written = handle.writer.insert(name, value, timestamp, self._clock(), intervals, write_options)
         if batch.writes:
-            if not handle.recorded:
+            if handle.recorded != handle.epoch:
                 await self._record(storage, handle)
             await storage.write(batch)
         return written
@@ -134,7 +134,7 @@ class AsyncTimeseries:
         storage, handle = await self._open()
         batch, written = handle.writer.bulk_insert(inserts, self._clock(), intervals, write_options)
         if batch.writes:
-            if not handle.recorded:
+            if handle.recorded != handle.epoch:
                 await self._record(storage, handle)
             await storage.write(batch)
         return written
@@ -237,10 +237,11 @@ class AsyncTimeseries:
     async def delete_all(self) -> int:
         """Remove all names of this timeseries; return how many had data."""
         storage, handle = await self._open()
+        handle.epoch += 1  # before and after: a write at the same moment may record what is forgotten now
         try:
             return await storage.delete_all(handle.reader.scope(self._clock()))
-        finally:  # afterwards: a write at the same moment may have recorded what is now forgotten
-            handle.recorded = False
+        finally:
+            handle.epoch += 1
 
     async def expire(self, name: str | None = None) -> None:
         """Remove the dead buckets of a name, or of all names: see :meth:`kairos.Timeseries.expire`."""
@@ -279,8 +280,10 @@ class AsyncTimeseries:
 
     async def _record(self, storage: AsyncStorage, handle: Handle) -> None:
         """Record the layouts before this handle's first write, and compare with what is there."""
+        epoch = handle.epoch
+        handle.check_layouts(await storage.layouts())  # a handle that is refused records nothing
         handle.check_layouts(await storage.record_layouts(handle.layouts))
-        handle.recorded = True
+        handle.recorded = epoch
 
 
 async def _reply(storage: AsyncStorage, query: Query) -> Reply:

@@ -91,7 +91,8 @@ class Handle:
     writer: Writer = field(init=False)
     reader: Reader = field(init=False)
     layouts: Mapping[str, str] = field(init=False)
-    recorded: bool = field(init=False, default=False)
+    epoch: int = field(init=False, default=0)  # how often this handle has begun or ended a delete_all
+    recorded: int | None = field(init=False, default=None)  # the epoch in which it has recorded the layouts
 
     @classmethod
     def of(cls, settings: Settings, opened: Opened) -> Handle:

@@ -145,7 +145,7 @@ class Timeseries:
         value = insert_value(handle.settings.kind, value)
         batch, written = handle.writer.insert(name, value, timestamp, self._clock(), intervals, write_options)
         if batch.writes:
-            if not handle.recorded:
+            if handle.recorded != handle.epoch:
                 self._record()
             storage.write(batch)
         return written
@@ -170,7 +170,7 @@ class Timeseries:
         storage, handle = self._storage, self._handle
         batch, written = handle.writer.bulk_insert(inserts, self._clock(), intervals, write_options)
         if batch.writes:
-            if not handle.recorded:
+            if handle.recorded != handle.epoch:
                 self._record()
             storage.write(batch)
         return written
@@ -315,10 +315,11 @@ class Timeseries:
     def delete_all(self) -> int:
         """Remove all names of this timeseries; return how many had data."""
         storage, handle = self._storage, self._handle
+        handle.epoch += 1  # before and after: a write at the same moment may record what is forgotten now
         try:
             return storage.delete_all(handle.reader.scope(self._clock()))
-        finally:  # afterwards: a write at the same moment may have recorded what is now forgotten
-            handle.recorded = False
+        finally:
+            handle.epoch += 1
 
     def expire(self, name: str | None = None) -> None:
         """Remove the dead buckets of a name, or of all names, where the backend's expiry is manual.
@@ -362,9 +363,11 @@ class Timeseries:
 
     def _record(self) -> None:
         """Record the layouts before this handle's first write, and compare with what is there."""
-        handle = self._handle
-        handle.check_layouts(self._storage.record_layouts(handle.layouts))
-        handle.recorded = True
+        storage, handle = self._storage, self._handle
+        epoch = handle.epoch
+        handle.check_layouts(storage.layouts())  # a handle that is refused records nothing
+        handle.check_layouts(storage.record_layouts(handle.layouts))
+        handle.recorded = epoch
 
 
 def _reply(storage: Storage, query: Query) -> Reply:

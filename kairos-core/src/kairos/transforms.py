@@ -80,7 +80,7 @@ def _mean(row: Any) -> Any:
 
 def _variance(row: Any) -> Any:
     mean = _mean(row)
-    return sum((value - mean) ** 2 * count for value, count in _pairs(row)) / _size(row)
+    return sum((value - mean) * (value - mean) * count for value, count in _pairs(row)) / _size(row)
 
 
 def _deviation(row: Any) -> Any:

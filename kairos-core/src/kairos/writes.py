@@ -148,12 +148,7 @@ class Writer:
     def _check_totals(self, payloads: Any) -> None:
         if self.rules.name == "count":
             for total in payloads:
-                if type(total) is int and not -INT64 <= total < INT64:
-                    raise InvalidValue(f"increments of one bucket must add up within 64 bits; got {total}")
-                if total - total != 0:
-                    raise InvalidValue(
-                        f"increments of one bucket must add up to a finite number; got {total}"
-                    )
+                self.rules.check(0, total, total)
 
     def _check_options(self, options: Mapping[str, Any]) -> None:
         for option in options:
