@@ -1,0 +1,1 @@
+"""The laws, by the paragraphs of SEMANTICS that they hold a backend to."""

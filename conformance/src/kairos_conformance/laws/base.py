@@ -1,0 +1,100 @@
+"""What every group of laws stands on: the author's target, fixtures, and a few configurations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, ClassVar
+
+import pytest
+
+from kairos.errors import KairosError
+
+from ..configurations import Configuration, utc
+from ..kinds import KINDS
+from ..law import UNDECLARED
+from ..moments import Clock
+from ..names import fresh_tag
+from ..place import Place
+from ..profiles import chosen
+
+__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Laws", "Undeclared", "refused"]
+
+NOW = utc(2013, 6, 1, 12)
+"""Where the laws' clock starts: a minute, an hour and a day in June begin near it."""
+
+ONE = Configuration("minutes", "UTC", {"kit_minute": {"step": 60}})
+BOTH = Configuration(
+    "minutes, and hours in minutes",
+    "UTC",
+    {"kit_minute": {"step": 60}, "kit_hour": {"step": 3600, "resolution": 60}},
+)
+KEPT = Configuration(
+    "three minutes, and two hours in ten minutes",
+    "UTC",
+    {
+        "kit_three": {"step": 60, "steps": 3},
+        "kit_two": {"step": 3600, "steps": 2, "resolution": 600},
+        "kit_always": {"step": 3600},
+    },
+)
+
+VALUED = tuple(kind for kind in KINDS if kind != "count")
+"""The kinds that store the caller's values."""
+
+Undeclared = Callable[[str], None]
+
+
+class Laws:
+    """The base of every group of laws."""
+
+    options: ClassVar[Mapping[str, Any]] = {}
+    """Keywords for :class:`kairos.Timeseries`, next to those that the kit gives."""
+
+    @classmethod
+    def options_for(cls, kind: str) -> Mapping[str, Any]:
+        """Return keywords for a kind; override it where kinds need different ones."""
+        return cls.options
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls) -> Any:
+        """Give the URL or live client of the backend's place. The one thing to write."""
+        raise NotImplementedError("subclasses of Suite give a fixture `target`, with scope='class'")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def place(cls, request: pytest.FixtureRequest, target: Any) -> Place:
+        """Give the place under test."""
+        return Place(target, cls.options_for, chosen(request.config))
+
+    @pytest.fixture(params=KINDS)
+    def kind(self, request: pytest.FixtureRequest) -> str:
+        """Give each kind."""
+        return str(request.param)
+
+    @pytest.fixture
+    def clock(self) -> Clock:
+        """Give a clock that stands at :data:`NOW`."""
+        return Clock(NOW)
+
+    @pytest.fixture
+    def tag(self) -> str:
+        """Give a name that nobody else has."""
+        return fresh_tag()
+
+    @pytest.fixture
+    def undeclared(self, request: pytest.FixtureRequest) -> Undeclared:
+        """Give a function that notes: this capability is not declared, and was seen to be refused."""
+        return lambda name: request.node.user_properties.append((UNDECLARED, name))
+
+
+@contextmanager
+def refused(*types: type[BaseException], match: str | None = None) -> Iterator[None]:
+    """Expect an error of kairos that is also one of ``types`` (TypeError or ValueError), with a message."""
+    with pytest.raises((KairosError, *types), match=match) as caught:
+        yield
+    error = caught.value
+    assert isinstance(error, KairosError), f"{error!r} is not derived from KairosError"
+    assert isinstance(error, types or (TypeError, ValueError)), f"{error!r} is not one of {types}"
+    assert str(error).strip(), f"{error!r} has no message"

@@ -1,0 +1,144 @@
+"""§3: several writers at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
+from typing import Any
+
+import pytest
+
+import kairos
+
+from ..law import law
+from ..model import stored_as_text
+from ..moments import Clock
+from ..place import Place
+from ..workers import write, write_bulk
+from .base import BOTH, NOW, Laws, Undeclared
+
+__all__ = ["ConcurrencyLaws"]
+
+
+class ConcurrencyLaws(Laws):
+    """Several writers at once."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def processes(cls, place: Place) -> Iterator[Executor]:
+        """Give a pool of processes; they start at its first use."""
+        workers = min(4, place.profile.writers)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            yield pool
+
+    @law("Threads that write to one name through one handle lose nothing", "§1, §3")
+    def test_threads(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Let n threads write m values each, one by one and in bulk, while one reads."""
+        writers, writes = place.profile.writers, place.profile.writes
+        with place.open(kind, BOTH.specs, clock=clock) as handle:
+
+            def work(values: list[Any]) -> None:
+                for number, value in enumerate(values):
+                    if number % 2:
+                        handle.insert(tag, value, NOW)
+                    else:
+                        handle.bulk_insert({NOW: {tag: [value], tag + "b": [value]}})
+                    handle.get(tag, "kit_hour")
+
+            batches = _batches(place, kind, writers, writes)
+            with ThreadPoolExecutor(writers) as pool:
+                list(pool.map(work, batches))
+            for interval in BOTH.specs:
+                _check(place, kind, handle.get(tag, interval, timestamp=NOW)[NOW], batches)
+            handle.delete(tag)
+            handle.delete(tag + "b")
+
+    @law("Threads with a handle each lose nothing, also when a name is new", "§3")
+    def test_handles(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Let n threads, each with its own handle, write to names that nobody wrote to."""
+        writers, rounds = place.profile.writers, 5
+        batches = _batches(place, kind, writers, 1)
+        handles = [place.opened(kind, BOTH.specs, clock=clock) for _ in range(writers)]
+        try:
+            with ThreadPoolExecutor(writers) as pool:
+                for turn in range(rounds):
+                    name = f"{tag}{turn}"
+                    list(
+                        pool.map(
+                            lambda pair, name=name: pair[0].insert(name, pair[1][0], NOW),
+                            zip(handles, batches, strict=True),
+                        )
+                    )
+            for turn in range(rounds):
+                for interval in BOTH.specs:
+                    _check(place, kind, handles[0].get(f"{tag}{turn}", interval, timestamp=NOW)[NOW], batches)
+                assert handles[-1].delete(f"{tag}{turn}") == 1
+        finally:
+            for handle in handles:
+                handle.close()
+
+    @law("Processes that write to one name lose nothing, where shared is declared", "§3")
+    @pytest.mark.parametrize("work", [write, write_bulk])
+    def test_processes(
+        self,
+        place: Place,
+        kind: str,
+        tag: str,
+        processes: Executor,
+        undeclared: Undeclared,
+        work: Callable[..., int],
+    ) -> None:
+        """Let n processes write m values each; each opens the place itself."""
+        if not place.capabilities(kind).shared:
+            undeclared("shared")
+            return
+        assert isinstance(place.target, str), (
+            "a live client can't go to another process: run the suite on a URL of the same place too"
+        )
+        workers = min(4, place.profile.writers)
+        batches = _batches(place, kind, workers, place.profile.writes)
+        arguments = {"type": kind, "intervals": dict(BOTH.specs), **place.options_for(kind)}
+        jobs = [processes.submit(work, place.target, arguments, tag, batch, NOW) for batch in batches]
+        assert sum(job.result() for job in jobs) == workers * place.profile.writes
+        with kairos.Timeseries(place.target, **arguments) as handle:
+            twice = [[value for value in batch for _ in range(2)] for batch in batches]
+            for interval in BOTH.specs:
+                row = handle.get(tag, interval, timestamp=NOW)[NOW]
+                _check(place, kind, row, batches if work is write else twice)
+                if work is write_bulk:
+                    _check(place, kind, handle.get(tag + "b", interval, timestamp=NOW)[NOW], batches)
+            handle.delete(tag)
+            handle.delete(tag + "b")
+
+
+def _batches(place: Place, kind: str, writers: int, writes: int) -> list[list[Any]]:
+    """Return what each writer writes: a value of its own, and then another (series) or a common one (others)."""
+    if kind == "count":
+        return [[1] * writes for _ in range(writers)]
+    values = place.samples(kind, 2 * writers)
+    early = writes // 2
+    return [
+        [values[writer]] * early + [values[writers + writer if kind == "series" else -1]] * (writes - early)
+        for writer in range(writers)
+    ]
+
+
+def _check(place: Place, kind: str, row: Any, batches: list[list[Any]]) -> None:
+    """Assert that a row holds what all writers wrote, whatever their order among each other was."""
+    if kind == "count":
+        assert row == sum(map(len, batches))
+        return
+    if place.capabilities(kind).values.text:
+        batches = [[stored_as_text(value) for value in batch] for batch in batches]
+    every = [value for batch in batches for value in batch]
+    if kind == "series":
+        assert len(row) == len(every), f"{len(row)} values instead of {len(every)}"
+        for batch in batches:
+            assert [value for value in row if value in batch] == batch, "a writer's values are out of order"
+    elif kind == "histogram":
+        assert row == {value: every.count(value) for value in every}
+    elif kind == "set":
+        assert row == set(every)
+    else:
+        assert row in [batch[-1] for batch in batches], f"{row!r} is nobody's last value"

@@ -1,0 +1,213 @@
+"""§1: opening, closing, sharing and keeping apart."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from kairos.errors import Closed, SchemaMismatch
+
+from ..configurations import Configuration
+from ..kinds import KINDS
+from ..law import law
+from ..moments import Clock
+from ..place import Place
+from .base import BOTH, ONE, Laws, refused
+
+__all__ = ["ConstructionLaws"]
+
+LAYOUTS = (
+    ({"step": 60}, {"step": 61}),
+    ({"step": 60}, {"step": 60, "resolution": 30}),
+    ({"step": 60, "resolution": 30}, {"step": 60, "resolution": 20}),
+    ({"step": "daily"}, {"step": 86_400}),
+    ({"step": "monthly", "resolution": "daily"}, {"step": "monthly", "resolution": "weekly"}),
+)
+
+
+class ConstructionLaws(Laws):
+    """Opening, closing, sharing and keeping apart."""
+
+    @law("An option that nobody asked for is refused by name", "§1")
+    def test_unknown_option(self, place: Place, kind: str) -> None:
+        """Give an option that no backend has."""
+        with refused(TypeError, ValueError, match="kit_no_such_option"):
+            place.opened(kind, {"kit_minute": {"step": 60}}, kit_no_such_option=1)
+
+    @law("A caller's dictionaries are never modified", "§1")
+    def test_dictionaries_are_not_modified(self, place: Place, kind: str, tag: str) -> None:
+        """Compare dictionaries before and after."""
+        intervals: dict[str, Any] = {"kit_minute": {"step": "60", "steps": None}}
+        options = dict(place.options_for(kind))
+        data: dict[Any, Any] = {None: {tag: place.samples(kind, 2)}, 0: {tag: tuple(place.samples(kind, 1))}}
+        before = deepcopy((intervals, data))
+        with place.open(kind, intervals) as handle:
+            handle.bulk_insert(data)
+        assert (intervals, data) == before
+        assert dict(place.options_for(kind)) == options
+
+    @law("After close every call raises Closed, before any other error; closing twice is fine", "§1, §6")
+    def test_closed(self, place: Place, kind: str) -> None:
+        """Call everything, with arguments that are wrong too."""
+        handle: Any = place.opened(kind, {"kit_minute": {"step": 60}})
+        handle.close()
+        handle.close()
+        calls = (
+            lambda: handle.insert("", object(), "never", intervals=0.5, kit_no_such_option=1),
+            lambda: handle.bulk_insert({"never": 1}),
+            lambda: handle.get("", "kit_unknown", timestamp="never"),
+            lambda: handle.series([], "kit_unknown", steps=-1),
+            lambda: list(handle.iterate("", "kit_unknown")),
+            lambda: handle.list(),
+            lambda: handle.properties(""),
+            lambda: handle.delete(""),
+            lambda: handle.delete_all(),
+            lambda: handle.expire(""),
+        )
+        for call in calls:
+            with pytest.raises(Closed):
+                call()
+
+    @law("Closing a handle leaves the caller's client, and other handles, at work", "§1")
+    def test_closing_one_of_two(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Close one of two, and open a third."""
+        value = place.samples(kind, 1)[0]
+        with place.pair(kind, ONE, clock) as pair:
+            with place.open(kind, ONE.specs, clock=clock) as other:
+                other.list()
+            pair.insert(tag, value)
+            pair.get(tag, "kit_minute")
+        with place.open(kind, ONE.specs, clock=clock) as third:
+            assert tag in third.list()
+            third.delete(tag)
+
+    @law("Eight may open one place at once", "§1")
+    def test_eight_at_once(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Open and write from eight threads."""
+        intervals = {f"kit_eight{tag}": {"step": 60}}
+        value = place.samples(kind, 1)[0]
+
+        def work(number: int) -> None:
+            with place.open(kind, intervals, clock=clock) as handle:
+                handle.insert(f"{tag}{number}", value)
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(work, range(8)))
+        with place.open(kind, intervals, clock=clock) as handle:
+            assert handle.list() == [f"{tag}{number}" for number in range(8)]
+            assert handle.delete_all() == 8
+
+    @law("Two handles of the same place, kind and intervals share data", "§1")
+    def test_the_same_three_share_data(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Write through one, read through the other."""
+        with place.pair(kind, BOTH, clock) as one, place.pair(kind, BOTH, clock) as two:
+            two.model = one.model
+            for number, value in enumerate(place.samples(kind, 4)):
+                (one, two)[number % 2].insert(tag, value)
+                (two, one)[number % 2].check([tag])
+            two.delete(tag)
+            one.check([tag])
+
+    @law("Another kind in the same place is refused or kept apart", "§1")
+    def test_kinds_never_share(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Write under the same name and interval in every kind."""
+        with place.pair(kind, ONE, clock) as ours:
+            ours.insert(tag, place.samples(kind, 1))
+            for another in KINDS:
+                if another == kind:
+                    continue
+                with suppress(SchemaMismatch), place.pair(another, ONE, clock) as theirs:
+                    theirs.get(tag, "kit_minute")
+                    for name in (tag, tag + another):
+                        theirs.insert(name, place.samples(another, 2))
+                    for pair in (ours, theirs):
+                        pair.check([tag, tag + another])
+                        pair.listed(tag)
+                    theirs.delete(tag)
+                    theirs.delete(tag + another)
+                ours.check([tag])
+            ours.delete(tag)
+
+    @law("Data of intervals that a timeseries does not configure is not read, listed or deleted", "§1")
+    def test_other_intervals(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Delete in one interval what stands in another."""
+        other = Configuration("other", "UTC", {"kit_minut": {"step": 60}, "kit_minute2": {"step": 60}})
+        both = Configuration("both", "UTC", {**ONE.specs, **other.specs})
+        with place.pair(kind, both, clock) as all_of_it, place.pair(kind, other, clock) as two_thirds:
+            all_of_it.insert(tag, place.samples(kind, 2))
+            with place.open(kind, ONE.specs, clock=clock) as ours:
+                assert ours.delete(tag) == 1
+                assert tag not in ours.list()
+                assert ours.properties(tag) == {}
+            two_thirds.insert(tag, place.samples(kind, 1))
+            properties = all_of_it.handle.properties(tag)
+            assert sorted(properties) == ["kit_minut", "kit_minute2"]
+            all_of_it.handle.delete(tag)
+
+    @law(
+        "Opening with another step or resolution of a written interval is SchemaMismatch",
+        "§1",
+    )
+    @pytest.mark.parametrize("number", range(len(LAYOUTS)))
+    def test_schema_mismatch(self, place: Place, kind: str, clock: Clock, tag: str, number: int) -> None:
+        """Open with another layout, before and after the first write."""
+        here, there = LAYOUTS[number]
+        interval = f"kit_layout{tag}"
+        value = place.samples(kind, 1)[0]
+        with place.open(kind, {interval: here}, clock=clock) as ours:
+            early = place.opened(kind, {interval: there}, clock=clock)
+            with early:
+                ours.insert(tag, value)
+                with refused(SchemaMismatch):
+                    early.insert(tag + "late", value)
+            with refused(SchemaMismatch):
+                place.opened(kind, {interval: there}, clock=clock)
+            with place.open(kind, {interval: {**here, "steps": 1000}}, clock=clock) as fewer:
+                assert fewer.list() == [tag]
+            ours.delete_all()
+        with place.open(kind, {interval: there}, clock=clock) as free:
+            free.insert(tag, value)
+            free.delete_all()
+
+    @law(
+        "Opening with another zone is SchemaMismatch where a step is Gregorian, and fine where none is", "§1"
+    )
+    @pytest.mark.parametrize("spec", [{"step": "daily"}, {"step": "7d", "resolution": "daily"}, {"step": 60}])
+    def test_another_zone(
+        self, place: Place, kind: str, clock: Clock, tag: str, spec: dict[str, Any]
+    ) -> None:
+        """Open in another zone."""
+        interval = f"kit_zone{tag}"
+        with place.open(kind, {interval: spec}, clock=clock, tz="Asia/Kolkata") as ours:
+            ours.insert(tag, place.samples(kind, 1)[0])
+            if "daily" in spec.values():
+                with refused(SchemaMismatch):
+                    place.opened(kind, {interval: spec}, clock=clock, tz="UTC")
+            else:
+                with place.open(kind, {interval: spec}, clock=clock, tz="UTC") as other:
+                    assert other.list() == [tag]
+            ours.delete_all()
+
+    @law("Intervals that can't be are refused by name", "§1")
+    @pytest.mark.parametrize(
+        "intervals",
+        [
+            {},
+            {"": {"step": 60}},
+            {"kit\0bad": {"step": 60}},
+            {"kit_bad": {}},
+            {"kit_bad": {"step": 60, "stepss": 3}},
+            {"kit_bad": {"step": 0.5}},
+            {"kit_bad": {"step": True}},
+            {"kit_bad": {"step": 60, "steps": 0}},
+            {"kit_bad": {"step": 60, "resolution": "daily"}},
+        ],
+    )
+    def test_bad_intervals(self, place: Place, intervals: dict[str, Any]) -> None:
+        """Open with each."""
+        with refused(TypeError, ValueError):
+            place.opened("series", intervals)

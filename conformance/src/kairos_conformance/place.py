@@ -1,0 +1,146 @@
+"""What the laws know about the backend under test: how to open it, and what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from attrs import Factory, define
+
+import kairos
+from kairos.plugins import open_storage
+from kairos.storage import Capabilities, Storage
+
+from .configurations import Configuration
+from .model import Model
+from .moments import Clock
+from .pair import Pair
+from .profiles import Profile
+from .values import Pool, increments, pool, takes
+
+__all__ = ["Place"]
+
+
+@define
+class Place:
+    """One backend's place, for one class of laws.
+
+    Parameters
+    ----------
+    target
+        What the author's fixture gave.
+    options_for
+        kind -> keywords for :class:`kairos.Timeseries`.
+    profile
+        How long to try.
+    """
+
+    target: Any
+    options_for: Callable[[str], Mapping[str, Any]]
+    profile: Profile
+    _capabilities: dict[str, Capabilities] = Factory(dict)
+
+    @contextmanager
+    def open(
+        self,
+        kind: str,
+        intervals: Mapping[str, Any],
+        *,
+        tz: str = "UTC",
+        clock: Callable[[], float] | None = None,
+        **more: Any,
+    ) -> Iterator[kairos.Timeseries]:
+        """Open a timeseries for the length of a ``with``."""
+        handle = self.opened(kind, intervals, tz=tz, clock=clock, **more)
+        try:
+            yield handle
+        finally:
+            handle.close()
+
+    def opened(
+        self,
+        kind: str,
+        intervals: Mapping[str, Any],
+        *,
+        tz: str = "UTC",
+        clock: Callable[[], float] | None = None,
+        **more: Any,
+    ) -> kairos.Timeseries:
+        """Open a timeseries that the caller closes."""
+        if clock is not None:
+            more["clock"] = clock
+        return kairos.Timeseries(
+            self.target, **{"type": kind, "intervals": intervals, "tz": tz, **self.options_for(kind), **more}
+        )
+
+    @contextmanager
+    def storage(self, kind: str, intervals: Mapping[str, Any]) -> Iterator[Storage]:
+        """Open the bare storage, as the core sees it."""
+        options = dict(self.options_for(kind))
+        known = {key: options.pop(key) for key in ("client_config", "backend") if key in options}
+        for key in ("plugins", "read_func", "write_func"):
+            options.pop(key, None)
+        storage = open_storage(self.target, kind=kind, intervals=intervals, options=options, **known)
+        try:
+            yield storage
+        finally:
+            storage.close()
+
+    def capabilities(self, kind: str) -> Capabilities:
+        """Return what the backend declares for a kind."""
+        if kind not in self._capabilities:
+            with self.open(kind, {"kit_declares": {"step": 1}}) as handle:
+                self._capabilities[kind] = handle.capabilities
+        return self._capabilities[kind]
+
+    def native(self, kind: str) -> bool:
+        """Return whether dead buckets of a kind vanish by themselves."""
+        return self.capabilities(kind).expiry[kind] == "native"
+
+    def pool(self, kind: str) -> Pool:
+        """Return values to write: of a count, increments."""
+        capabilities = self.capabilities(kind)
+        if kind == "count":
+            numbers = increments(capabilities.float_counts)
+            return Pool(numbers, numbers)
+        return pool(capabilities.values)
+
+    def model(self, kind: str, configuration: Configuration) -> Model:
+        """Return a model without data."""
+        text = self.capabilities(kind).values.text and kind != "count"
+        return Model(kind, configuration, self.native(kind), text)
+
+    @contextmanager
+    def pair(self, kind: str, configuration: Configuration, clock: Clock, **more: Any) -> Iterator[Pair]:
+        """Open a timeseries with its model for the length of a ``with``."""
+        pair = self.paired(kind, configuration, clock, **more)
+        try:
+            yield pair
+        finally:
+            pair.close()
+
+    def paired(self, kind: str, configuration: Configuration, clock: Clock, **more: Any) -> Pair:
+        """Open a timeseries with its model; the caller closes it."""
+        specs = {name: dict(spec) for name, spec in configuration.specs.items()}
+        handle = self.opened(kind, specs, tz=configuration.tz, clock=clock, **more)
+        model = self.model(kind, configuration)
+        model.read_func, model.write_func = more.get("read_func"), more.get("write_func")
+        return Pair(handle, model, clock)
+
+    def samples(self, kind: str, n: int) -> list[Any]:
+        """Return n values to write that read back distinct (numbers, where the backend takes them)."""
+        if kind == "count":
+            return list(range(1, n + 1))
+        values = self.capabilities(kind).values
+        candidates = (
+            *range(1, n + 1),
+            *(f"v{i}" for i in range(n)),
+            *(b"v%d" % i for i in range(n)),
+            *self.pool(kind).all,
+        )
+        fitting: list[Any] = []
+        for value in candidates:
+            if takes(values, value) and value not in fitting:
+                fitting.append(value)
+        return (fitting * n)[:n]

@@ -1,0 +1,89 @@
+"""The pytest plugin: profiles, laws that name themselves when they fail, and the closing table."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .law import MARKER, SEMANTICS, UNDECLARED, Outcome, law_of
+from .profiles import PROFILES, VARIABLE
+from .report import table
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+pytest.register_assert_rewrite("kairos_conformance.laws", "kairos_conformance.comparing")
+
+LAW = "kairos_law"
+
+_OUTCOMES = pytest.StashKey[list[Outcome]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--kairos-profile``."""
+    parser.getgroup("kairos conformance").addoption(
+        "--kairos-profile",
+        choices=tuple(PROFILES),
+        default=None,
+        help=f"how long the kit tries (default: the environment's {VARIABLE}, else quick)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker, and the collector of outcomes."""
+    config.addinivalue_line("markers", MARKER)
+    config.stash[_OUTCOMES] = []
+    config.pluginmanager.register(_Collector(config), "kairos-conformance-outcomes")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Write the law on the item, in a form that travels with its report (also between xdist's processes)."""
+    law = law_of(item)
+    if law is not None:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        suite = item.nodeid.rsplit("::", 1)[0]
+        item.user_properties.append((LAW, [suite, *law, str(params.get("kind", "any"))]))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Let a failing law name itself in words."""
+    report: Any = yield
+    law = law_of(item)
+    if law is not None and report.failed:
+        sentence, paragraph = law
+        report.sections.append(("kairos law", f"{sentence} (SEMANTICS {paragraph}, {SEMANTICS})"))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """Print one table per subclass of the suite."""
+    outcomes = terminalreporter.config.stash[_OUTCOMES]
+    for suite in sorted({outcome.suite for outcome in outcomes}):
+        terminalreporter.section(f"kairos conformance: {suite}")
+        for line in table(outcome for outcome in outcomes if outcome.suite == suite):
+            terminalreporter.write_line(line, red="FAILED" in line and "0 FAILED" not in line)
+
+
+class _Collector:
+    """Collects outcomes from reports."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._outcomes = config.stash[_OUTCOMES]
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note the verdict of a law's call, or of a setup or teardown that went wrong."""
+        if report.when != "call" and not report.failed and not report.skipped:
+            return
+        properties = [(str(name), value) for name, value in report.user_properties]
+        law: Any = next((value for name, value in properties if name == LAW), None)
+        if law is None:
+            return
+        suite, sentence, paragraph, kind = law
+        undeclared = tuple(str(value) for name, value in properties if name == UNDECLARED)
+        verdict = "FAILED" if report.failed else "skipped" if report.skipped else "held"
+        if verdict == "held" and undeclared:
+            verdict = "Unsupported"
+        self._outcomes.append(Outcome(suite, sentence, paragraph, kind, verdict, undeclared))

@@ -1,0 +1,70 @@
+"""How long the kit tries: ``quick`` while writing a backend, ``ci`` before merging, ``deep`` over night."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from attrs import frozen
+from hypothesis import HealthCheck, Phase, settings
+
+__all__ = ["PROFILES", "Profile", "chosen"]
+
+VARIABLE = "KAIROS_PROFILE"
+
+
+@frozen(kw_only=True)
+class Profile:
+    """How many and how long.
+
+    Parameters
+    ----------
+    name
+        What ``--kairos-profile`` calls it.
+    examples
+        Examples of each generated law: histories, differential pairs, round trips.
+    steps
+        Calls in one history.
+    writers, writes
+        Threads or processes of a law on concurrency, and the calls of each.
+    random
+        New examples in each run (else the same ones, so that a green run stays green).
+    """
+
+    name: str
+    examples: int
+    steps: int
+    writers: int
+    writes: int
+    random: bool
+
+    def settings(self, *, share: float = 1.0) -> settings:
+        """Return Hypothesis settings for a law that takes a share of the examples."""
+        return settings(
+            max_examples=max(5, int(self.examples * share)),
+            stateful_step_count=self.steps,
+            deadline=None,
+            derandomize=not self.random,
+            database=None,
+            print_blob=self.random,
+            suppress_health_check=list(HealthCheck),
+            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+        )
+
+
+PROFILES = {
+    profile.name: profile
+    for profile in (
+        Profile(name="quick", examples=15, steps=20, writers=4, writes=25, random=False),
+        Profile(name="ci", examples=100, steps=40, writers=8, writes=100, random=False),
+        Profile(name="deep", examples=1000, steps=50, writers=16, writes=500, random=True),
+    )
+}
+
+
+def chosen(config: pytest.Config) -> Profile:
+    """Return the profile that the option or the environment asks for."""
+    name = config.getoption("--kairos-profile") or os.environ.get(VARIABLE) or "quick"
+    if name not in PROFILES:
+        raise pytest.UsageError(f"{VARIABLE} is {name!r}; it can be {', '.join(PROFILES)}")
+    return PROFILES[name]

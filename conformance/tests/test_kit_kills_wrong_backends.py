@@ -1,0 +1,56 @@
+"""The kit tested itself: it holds a right backend, and kills wrong ones, each wrong in one line."""
+
+import kairos_plain
+import kairos_wrong
+import pytest
+
+import kairos_conformance.suite  # noqa: F401 - once, not once for each inner run
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import pytest
+from kairos_conformance import Suite
+
+class TestWrong(Suite):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls):
+        return {target!r}
+"""
+
+
+def run(pytester, target, laws):
+    pytester.makepyfile(SUITE.format(target=target))
+    result = pytester.runpytest_inprocess(
+        "-x", "-q", "-p", "no:cacheprovider", "-k", laws, "--kairos-profile=quick"
+    )
+    return result.parseoutcomes(), result.stdout.str()
+
+
+@pytest.mark.parametrize("name", kairos_wrong.WRONG)
+def test_a_wrong_backend_is_killed(pytester, name):
+    manual = "Expire" in name
+    outcomes, printed = run(
+        pytester, f"wrong://{'manual' if manual else 'typed'}-{name}", kairos_wrong.KILLED_BY[name]
+    )
+    assert outcomes.get("failed"), f"{name} survives {kairos_wrong.KILLED_BY[name]}"
+    assert "kairos law" in printed, "the law does not name itself"
+    assert "1 FAILED" in printed, "the closing table does not show it"
+
+
+@pytest.mark.parametrize("target", ["plain://typed-right", "plain://right"])
+def test_the_right_backend_is_held_to_the_same_laws(pytester, target):
+    outcomes, printed = run(pytester, target, " or ".join(sorted(set(kairos_wrong.KILLED_BY.values()))))
+    assert set(outcomes) == {"passed", "deselected"}, printed
+
+
+def test_undeclared_capabilities_are_reported_and_pytests_summary_is_last(pytester):
+    outcomes, printed = run(
+        pytester, "plain://fewest", "custom_fetch or fractions or storage_folds or processes"
+    )
+    assert set(outcomes) == {"passed", "deselected"}
+    lines = printed.rstrip().splitlines()
+    assert "Unsupported as declared (custom_fetch, float_counts, folds, shared)" in printed
+    assert "passed" in lines[-1]
+    assert kairos_plain.FEWEST.float_counts is False

@@ -1,0 +1,24 @@
+"""The kit on SQLite files."""
+
+from typing import ClassVar
+
+import pytest
+
+from kairos_conformance import Suite
+
+
+class SQLite(Suite):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, tmp_path_factory):
+        return f"sqlite:///{tmp_path_factory.mktemp('kit') / 'kit.sqlite'}"
+
+
+class TestFloats(SQLite):
+    """The default: numbers, whole or not."""
+
+
+class TestTexts(SQLite):
+    """A column of text."""
+
+    options: ClassVar = {"value_type": "str"}
