@@ -28,6 +28,7 @@ def run(pytester, target, laws):
     return result.parseoutcomes(), result.stdout.str()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", kairos_wrong.WRONG)
 def test_a_wrong_backend_is_killed(pytester, name):
     manual = "Expire" in name

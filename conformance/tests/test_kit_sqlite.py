@@ -18,6 +18,7 @@ class TestFloats(SQLite):
     """The default: numbers, whole or not."""
 
 
+@pytest.mark.slow
 class TestTexts(SQLite):
     """A column of text."""
 

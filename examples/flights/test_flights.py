@@ -56,6 +56,7 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(text))
 
 
+@pytest.mark.slow
 def test_the_year_is_loaded_and_every_number_is_that_of_the_source(year: tuple[Path, int, str]) -> None:
     _, code, output = year
     assert code == 0, output
@@ -136,6 +137,7 @@ def _spoken(day: date) -> str:
     return f"{day:%a} {day.day} {day:%b}"
 
 
+@pytest.mark.slow
 def test_the_charts_say_what_the_file_says(year: tuple[Path, int, str], rows: list[dict[str, str]]) -> None:
     _, _, output = year
     days = Counter(map(_day, rows))
@@ -179,6 +181,7 @@ def test_the_charts_say_what_the_file_says(year: tuple[Path, int, str], rows: li
         assert any(line[3:10] == cells for line in lines), (code, cells)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [80, 100])
 def test_the_charts_fit(width: int, year: tuple[Path, int, str]) -> None:
     output = io.StringIO()
@@ -188,6 +191,7 @@ def test_the_charts_fit(width: int, year: tuple[Path, int, str]) -> None:
     assert "…" not in output.getvalue()
 
 
+@pytest.mark.slow
 def test_the_night_that_summer_time_ends_has_both_its_hours(year: tuple[Path, int, str]) -> None:
     with open_store(f"sqlite:///{year[0]}") as store:
         hours = store.weather.get("JFK temp", "day", timestamp=1383451200 + 12 * 3600)  # 3 November
@@ -196,6 +200,7 @@ def test_the_night_that_summer_time_ends_has_both_its_hours(year: tuple[Path, in
     assert list(hours.values())[:2] == [53.96, 51.98]
 
 
+@pytest.mark.slow
 def test_the_handwritten_side_gives_the_same_answers(year: tuple[Path, int, str], tmp_path: Path) -> None:
     path = str(tmp_path / "hand.sqlite")
     handwritten.load(path)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PACKAGES = Path(__file__).parent / "stage_plugin"
 PREAMBLE = """
 import warnings

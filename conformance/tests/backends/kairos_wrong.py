@@ -400,7 +400,7 @@ class LayoutsOverwritten(Plain):
         return dict(layouts)
 
 
-@wrong("test_schema_mismatch")
+@wrong("test_storage_layouts")
 class LayoutsNotReturned(Plain):
     def record_layouts(self, layouts):
         super().record_layouts(layouts)
