@@ -4,7 +4,8 @@
 seconds, days, weeks, months or years, and reads them back merged and transformed. Backends are plugins.
 """
 
-from .aio import AsyncTimeseries
+from typing import TYPE_CHECKING, Any
+
 from .errors import (
     AmbiguousBackend,
     BackendNotFound,
@@ -19,6 +20,9 @@ from .errors import (
 from .hookspecs import hookimpl
 from .timeseries import Timeseries
 from .writes import Written
+
+if TYPE_CHECKING:
+    from .aio import AsyncTimeseries
 
 __all__ = [
     "AmbiguousBackend",
@@ -35,3 +39,12 @@ __all__ = [
     "Written",
     "hookimpl",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``AsyncTimeseries`` when it is asked for: asyncio costs more than the rest of this package."""
+    if name == "AsyncTimeseries":
+        from .aio import AsyncTimeseries
+
+        return AsyncTimeseries
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,7 +6,7 @@ The order is ``process_row``, ``condense``, ``join_rows``, ``collapse``, ``trans
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from copy import deepcopy
 from functools import cached_property
 from typing import Any
@@ -104,21 +104,32 @@ class Answer:
         """Return the rows of one name without resolution: the hot loop of most reads."""
         question, process = self.question, self.question.stages.process_row
         starts = question.interval.step.starts(question.first, question.last)
-        find, empty = self.buckets[0].get, question.empty
-        answer = {}
-        if question.stages.transforms is not None:
-            for i, start in starts:
-                cells = find(i)
-                answer[start] = self._shown(empty(), i) if cells is None else self._processed(cells[None], i)
-        elif process is None:
-            for i, start in starts:
-                cells = find(i)
-                answer[start] = empty() if cells is None else cells[None]
+        find, empty, finish = self.buckets[0].get, question.empty, self._finish
+        if question.stages.timed or self.transformed:
+            return {
+                start: self._shown(empty(), i)
+                if (cells := find(i)) is None
+                else self._processed(cells[None], i)
+                for i, start in starts
+            }
+        if process is None:
+            answer = {start: empty() if (cells := find(i)) is None else cells[None] for i, start in starts}
         else:
-            for i, start in starts:
-                cells = find(i)
-                answer[start] = empty() if cells is None else process(cells[None])
-        return answer
+            answer = {
+                start: empty() if (cells := find(i)) is None else process(cells[None]) for i, start in starts
+            }
+        return answer if finish is None else dict(zip(answer, map(finish, answer.values()), strict=True))
+
+    @cached_property
+    def _finish(self) -> Callable[[Any], Any] | None:
+        """What transforms a finished row, if no transform is timed; None if none is wanted."""
+        stages = self.question.stages
+        transforms = stages.transforms
+        if transforms is None or stages.timed:
+            return None
+        if stages.single:
+            return transforms[0].call
+        return lambda row: {transform.key: transform.call(row) for transform in transforms}
 
     def _row(self, i: int) -> Any:
         """Return the row of one interval bucket, condensed and joined."""
@@ -128,10 +139,10 @@ class Answer:
             return stages.join_rows(rows) if self.joined else rows[0]
         condense = stages.condense
         assert condense is not None
+        if "condense" in stages.native and (not self.joined or "join_rows" in stages.native):
+            return question.rules.merge(self._in_time_order(i))  # one merge, of the rows that there are
         if not self.joined:
             return condense(self._windows(i, show=False))
-        if {"condense", "join_rows"} <= stages.native:  # one merge, of the rows that there are
-            return question.rules.merge(self._in_time_order(i))
         return stages.join_rows([condense(answer._windows(i, show=False)) for answer in self._by_name])
 
     @cached_property
@@ -142,13 +153,16 @@ class Answer:
             for cells in self.buckets
         ]
 
-    def _in_time_order(self, i: int) -> Iterator[Any]:
-        """Yield the processed rows of an interval bucket, by time and then by name."""
+    def _in_time_order(self, i: int) -> Iterable[Any]:
+        """Return the processed rows of an interval bucket, by time and then by name."""
         found = [cells.get(i, _NO_CELLS) for cells in self.buckets]
-        for r in sorted({r for cells in found for r in cells}):  # type: ignore[type-var]
-            for cells in found:
-                if r in cells:
-                    yield self._process(cells, r)
+        process = self.question.stages.process_row
+        if len(found) == 1:
+            rows = map(found[0].__getitem__, sorted(found[0]))  # type: ignore[type-var]
+        else:
+            numbers = sorted({r for cells in found for r in cells})  # type: ignore[type-var]
+            rows = (cells[r] for r in numbers for cells in found if r in cells)  # type: ignore[assignment]
+        return rows if process is None else map(process, rows)
 
     def _windows(self, i: int, *, show: bool) -> dict[int, Any]:
         """Return the rows of the resolution buckets of one interval bucket that have data, joined."""
@@ -157,18 +171,23 @@ class Answer:
             return {}
         interval, stages = self.question.interval, self.question.stages
         assert interval.resolution is not None
-        start_of, left = interval.resolution.start, interval.step.start(i)
-        numbers = found[0] if len(found) == 1 else {r for cells in found for r in cells}
-        windows = {}
-        for r in sorted(numbers):  # type: ignore[type-var]
-            assert r is not None
-            if self.joined:
-                row = stages.join_rows([self._process(cells, r) for cells in found])
-                shown = self._shown(row, i, r) if show else row
-            else:
-                shown = self._processed(found[0][r], i, r) if show else self._process(found[0], r)
-            windows[max(start_of(r), left)] = shown
-        return windows
+        numbers: list[Any] = sorted({r for cells in found for r in cells} if self.joined else found[0])
+        starts = interval.resolution.starts_of(numbers)
+        starts[0] = max(starts[0], interval.step.start(i))  # only the first can be cut there
+        rows: Iterable[Any]
+        if self.joined:
+            rows = [stages.join_rows([self._process(cells, r) for cells in found]) for r in numbers]
+        elif show and self.transformed:
+            rows = [self._processed(found[0][r], i, r) for r in numbers]
+            show = False
+        else:
+            rows = map(found[0].__getitem__, numbers)
+            rows = rows if stages.process_row is None else map(stages.process_row, rows)
+        if show and stages.timed:
+            rows = [self._shown(row, i, r) for r, row in zip(numbers, rows, strict=True)]
+        elif show and self._finish is not None:
+            rows = map(self._finish, rows)
+        return dict(zip(starts, rows, strict=True))
 
     def _collapse(self) -> dict[int, Any]:
         question = self.question
@@ -199,16 +218,19 @@ class Answer:
 
     def _shown(self, row: Any, i: int | None, r: int | None = None) -> Any:
         """Return what is shown of a finished row: transformed, if the call says so. ``i`` None: the whole range."""
-        transforms = self.question.stages.transforms
-        if transforms is None:
+        stages = self.question.stages
+        if stages.transforms is None:
             return row
+        if not stages.timed:
+            assert self._finish is not None
+            return self._finish(row)
+        seconds = self._seconds(i, r)
+        results = {t.key: t.call(row, seconds) if t.timed else t.call(row) for t in stages.transforms}
+        return next(iter(results.values())) if stages.single else results
 
-        def duration() -> int:
-            interval = self.question.interval
-            if i is None:
-                return interval.step.total(self.question.first, self.question.last)
-            return interval.step.duration(i) if r is None else interval.window(i, r)[1]
-
-        if self.question.stages.single:
-            return transforms[0].call(row, duration)
-        return {transform.key: transform.call(row, duration) for transform in transforms}
+    def _seconds(self, i: int | None, r: int | None) -> int:
+        """Return how long a row lasts."""
+        interval = self.question.interval
+        if i is None:
+            return interval.step.total(self.question.first, self.question.last)
+        return interval.step.duration(i) if r is None else interval.window(i, r)[1]

@@ -90,15 +90,16 @@ class Store:
             place = self._places.get(kind) or _Place()
             own = place.rows.get(interval, {}).get(name, {})
             span = range(i_start, i_end + 1)
-            wanted = (
-                filter(own.__contains__, span)
-                if i_end - i_start < len(own)
-                else filter(span.__contains__, own)
-            )
+            wanted = span if len(own) > i_end - i_start else filter(span.__contains__, own)
+            find = own.get
             if kind == "gauge" or (kind == "count" and not place.fractions):
-                return {i: own[i].copy() for i in wanted}
+                return {i: cells.copy() for i in wanted if (cells := find(i)) is not None}
             copy = whole if kind == "count" else type(KIND_BY_NAME[kind].empty()).copy
-            return {i: {r: copy(row) for r, row in own[i].items()} for i in wanted}
+            return {
+                i: {r: copy(row) for r, row in cells.items()}
+                for i in wanted
+                if (cells := find(i)) is not None
+            }
 
 
 class MemoryStorage(Storage):
@@ -218,8 +219,10 @@ class MemoryStorage(Storage):
         """Return the first and last bucket with data."""
         with self.store._lock:
             own = self.place.rows.get(interval, {}).get(name, {})
-            found = own if at_least is None else [i for i in own if i >= at_least]
-            return (min(found), max(found)) if found else None
+            last = max(own, default=None)
+            if last is None or (at_least is not None and last < at_least):
+                return None
+            return min(own) if at_least is None else min(i for i in own if i >= at_least), last
 
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
@@ -317,9 +320,9 @@ def _fold(kind: str, request: Read, data: Mapping[str, Buckets]) -> dict[str, Bu
 
 
 def _transform(kind: str, transforms: Sequence[str], buckets: Buckets) -> Buckets:
-    calls = {name: call for name in transforms if (call := named(kind, name)) is not None}
+    found = [transform for name in transforms if (transform := named(kind, name)) is not None]
     return {
-        i: {r: {name: call(row, lambda: 0) for name, call in calls.items()} for r, row in cells.items()}
+        i: {r: {transform.name: transform.call(row) for transform in found} for r, row in cells.items()}
         for i, cells in buckets.items()
     }
 

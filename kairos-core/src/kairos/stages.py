@@ -108,8 +108,9 @@ class StageProviders(Protocol):
 class Stages:
     """The stages of one call, bound.
 
-    ``process_row`` is None where rows are shown as they come; ``condense`` and ``collapse`` are None where
-    the call does not ask for them. ``native`` holds the stages that are the kind's own.
+    ``process_row`` is None where rows are shown as they come; ``condense`` and ``collapse`` are None where the
+    call does not ask for them. ``timed`` tells whether a transform needs the duration; ``native`` holds the
+    stages that are the kind's own.
     """
 
     fetch: Callable[..., Any] | None
@@ -119,6 +120,7 @@ class Stages:
     collapse: Callable[[Mapping[int, Any]], Any] | None
     transforms: tuple[transforms.Transform, ...] | None
     single: bool
+    timed: bool
     native: frozenset[str]
 
 
@@ -157,6 +159,7 @@ class Binder:
             None,
             None,
             True,
+            False,
             frozenset({"process_row", "condense", "join_rows", "collapse"}),
         )
 
@@ -210,7 +213,10 @@ class Binder:
                 self.rules.name, given.transform, lambda: self._named(plan), text
             )
             parsed = tuple(items)
-        return Stages(fetch, process_row, condense, join_rows, collapse, parsed, single, frozenset(native))
+        timed = parsed is not None and any(transform.timed for transform in parsed)
+        return Stages(
+            fetch, process_row, condense, join_rows, collapse, parsed, single, timed, frozenset(native)
+        )
 
     def _named(self, plan: Plan) -> Mapping[str, Callable[..., Any] | None]:
         if "transform" not in self._plugged:
@@ -225,13 +231,13 @@ def _native_transforms(kind: str) -> Mapping[str, Callable[[Any, int], Any]]:
     found: dict[str, Callable[[Any, int], Any]] = {}
     for name in transforms.NAMES:
         try:
-            call = transforms.named(kind, name)
+            transform = transforms.named(kind, name)
         except InvalidValue:
             continue
-        assert call is not None
-        found[name] = _with_seconds(call)
+        assert transform is not None
+        found[name] = transform.call if transform.timed else _ignoring_seconds(transform.call)
     return found
 
 
-def _with_seconds(call: Callable[[Any, Callable[[], int]], Any]) -> Callable[[Any, int], Any]:
-    return lambda row, duration: call(row, lambda: duration)
+def _ignoring_seconds(call: Callable[[Any], Any]) -> Callable[[Any, int], Any]:
+    return lambda row, seconds: call(row)

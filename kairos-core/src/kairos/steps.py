@@ -47,6 +47,9 @@ class Step(Protocol):
     def bucket(self, second: int) -> int:
         """Return the number of the bucket that ``second`` lies in; InvalidValue if out of range."""
 
+    def locate(self, second: int) -> tuple[int, int, int]:
+        """Return :meth:`bucket` with its start and end."""
+
     def start(self, bucket: int) -> int:
         """Return the first second of a bucket."""
 
@@ -76,6 +79,9 @@ class Step(Protocol):
 
     def starts(self, first: int, last: int) -> Iterable[tuple[int, int]]:
         """List ``(bucket, start)`` of a range, both ends included."""
+
+    def starts_of(self, buckets: Sequence[int]) -> list[int]:
+        """List the starts of some buckets."""
 
 
 @frozen
@@ -108,6 +114,12 @@ class Relative:
         raise InvalidValue(
             f"timestamp {show(second)} is out of range: buckets start within 64 bits of seconds"
         )
+
+    def locate(self, second: int) -> tuple[int, int, int]:
+        """Return :meth:`bucket` with its start and end."""
+        bucket = self.bucket(second)
+        start = bucket * self.seconds
+        return bucket, start, start + self.seconds
 
     def start(self, bucket: int) -> int:
         """Return ``bucket * seconds``."""
@@ -157,6 +169,11 @@ class Relative:
             range(first * self.seconds, last * self.seconds + 1, self.seconds),
             strict=True,
         )
+
+    def starts_of(self, buckets: Sequence[int]) -> list[int]:
+        """Return ``bucket * seconds`` of each."""
+        seconds = self.seconds
+        return [bucket * seconds for bucket in buckets]
 
 
 @frozen
@@ -317,7 +334,7 @@ class Gregorian:
 
     unit: _Unit
     zone: ZoneInfo
-    _last: tuple[int, int, int] = field(init=False, default=(0, 0, 0), eq=False)  # start, end, bucket
+    _last: tuple[int, int, int] = field(init=False, default=(0, 0, 0), eq=False)  # bucket, start, end
     _skipped: tuple[int, ...] = field(init=False, eq=False)
     _first: int = field(init=False, eq=False)  # the first and last position
     _end: int = field(init=False, eq=False)
@@ -338,9 +355,13 @@ class Gregorian:
 
     def bucket(self, second: int) -> int:
         """Return ``YYYYMMDD``, ``YYYYWW``, ``YYYYMM`` or ``YYYY`` of the bucket that ``second`` lies in."""
-        start, end, bucket = self._last
-        if start <= second < end:
-            return bucket
+        return self.locate(second)[0]
+
+    def locate(self, second: int) -> tuple[int, int, int]:
+        """Return :meth:`bucket` with its start and end."""
+        last = self._last
+        if last[1] <= second < last[2]:
+            return last
         day = (second + _offset_at(self.zone, second)) // DAY + _EPOCH_DAY
         if not 1 <= day <= _LAST_DAY:
             raise InvalidValue(
@@ -349,9 +370,8 @@ class Gregorian:
         ordinal = self._ordinal_of_day(day)
         while (end := self._start(ordinal + 1)) <= second:  # the clock was set back into the previous bucket
             ordinal += 1
-        bucket = self.at(ordinal)
-        self._last = (self._start(ordinal), end, bucket)
-        return bucket
+        self._last = found = (self.at(ordinal), self._start(ordinal), end)
+        return found
 
     def start(self, bucket: int) -> int:
         """Return the first instant whose local date is on or after the bucket's first day."""
@@ -403,6 +423,10 @@ class Gregorian:
         """List the numbers of a range with their starts."""
         ordinals = range(self.ordinal(first), self.ordinal(last) + 1)
         return [(self.at(ordinal), self._start(ordinal)) for ordinal in ordinals]
+
+    def starts_of(self, buckets: Sequence[int]) -> list[int]:
+        """List the starts of some buckets."""
+        return [self.start(bucket) for bucket in buckets]
 
     def _ordinal_of_day(self, day: int) -> int:
         position = self.unit.position(day)

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 import math
+import operator
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import accumulate
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from .errors import InvalidType, InvalidValue, show
 from .kinds import KIND_BY_NAME
@@ -51,27 +52,30 @@ class Transform:
     key
         The caller's name, callable or dict key.
     call
-        ``call(row, duration)``, where ``duration()`` gives the row's seconds.
+        ``call(row)``, or ``call(row, seconds)`` if it is timed.
+    timed
+        Whether it needs the seconds that a row lasts.
     name
         The built-in name, if it is one: what a storage may push down.
     """
 
     key: Any
-    call: Callable[[Any, Callable[[], int]], Any]
-    name: str | None
+    call: Callable[..., Any]
+    timed: bool = False
+    name: str | None = None
 
 
 def _pairs(row: Any) -> Pairs:
     """Return the values of a row with their weights."""
-    return row.items() if isinstance(row, Mapping) else ((value, 1) for value in row)
+    return row.items() if isinstance(row, dict) else ((value, 1) for value in row)
 
 
 def _size(row: Any) -> int:
-    return sum(row.values()) if isinstance(row, Mapping) else len(row)
+    return sum(row.values()) if isinstance(row, dict) else len(row)
 
 
 def _total(row: Any) -> Any:
-    return sum(value * count for value, count in row.items()) if isinstance(row, Mapping) else sum(row)
+    return sum(value * count for value, count in row.items()) if isinstance(row, dict) else sum(row)
 
 
 def _mean(row: Any) -> Any:
@@ -104,7 +108,7 @@ def _percentile(row: Any, percent: float) -> Any:
 
 
 def _rate(row: Any, seconds: int) -> Any:
-    if isinstance(row, Mapping):
+    if isinstance(row, dict):
         return {value: count / seconds for value, count in row.items()}
     return _size(row) / seconds
 
@@ -115,19 +119,20 @@ _BY_NAME: dict[str, Callable[[Any], Any]] = {
     "min": min,
     "max": max,
     "sum": _total,
-    "median": lambda row: _percentile(row, 50),
     "stddev": _deviation,
     "variance": _variance,
     "first": lambda row: row[0],
     "last": lambda row: row[-1],
     "range": lambda row: max(row) - min(row),
 }
+_BY_SIZE: dict[str, Callable[[Any], Any]] = {"count": len, "sum": sum}
+"""Those that are simpler where each value stands for itself."""
 _ZERO_IF_EMPTY = frozenset({"mean", "min", "max", "sum", "count", "range"})
 
 
 @lru_cache(maxsize=1024)
-def named(kind: str, name: str) -> Callable[[Any, Callable[[], int]], Any] | None:
-    """Return the built-in transform ``name`` of a kind as ``f(row, duration)``; None if there is none.
+def named(kind: str, name: str) -> Transform | None:
+    """Return the built-in transform ``name`` of a kind; None if there is none.
 
     Raises
     ------
@@ -139,33 +144,30 @@ def named(kind: str, name: str) -> Callable[[Any, Callable[[], int]], Any] | Non
         return None
     if not KIND_BY_NAME[kind].collects:  # the row is the answer
         if kind == "count" and name == "rate":
-            return lambda row, duration: row / duration()
-        return lambda row, duration: row
+            return Transform(name, operator.truediv, True, name)
+        return Transform(name, lambda row: row, False, name)
     if name in ("first", "last") and kind != "series":
         raise InvalidValue(
             f"transform {show(name)} needs an order, which a {kind} does not keep; use a series"
         )
     if name == "rate":
-        return lambda row, duration: _rate(row, duration()) if row else ({} if kind == "histogram" else 0)
-    if percentile:
-        percent = float(percentile[1])
-        return lambda row, duration: _percentile(row, percent) if row else None
-    function = _BY_NAME[name]
+        return Transform(name, _rate, True, name)
+    function = _BY_NAME.get(name) or partial(_percentile, percent=float(percentile[1]) if percentile else 50)
+    if kind != "histogram":
+        function = _BY_SIZE.get(name, function)
     empty = 0 if name in _ZERO_IF_EMPTY else None
-    return lambda row, duration: function(row) if row else empty
+    return Transform(name, lambda row: function(row) if row else empty, False, name)
 
 
-def _custom(function: Callable[..., Any]) -> Callable[[Any, Callable[[], int]], Any]:
-    """Return ``f(row, duration)`` for a caller's function, which gets the duration only if it asks for it."""
+def _custom(key: Any, function: Callable[..., Any]) -> Transform:
+    """Return the transform of a caller's function, which gets the duration only if it asks for it."""
     try:
         takes = _takes_duration(function)
     except TypeError:  # not hashable
         takes = _takes_duration.__wrapped__(function)
-    if takes == "second":
-        return lambda row, duration: function(row, duration())
     if takes == "keyword":
-        return lambda row, duration: function(row, duration=duration())
-    return lambda row, duration: function(row)
+        return Transform(key, lambda row, seconds: function(row, duration=seconds), True)
+    return Transform(key, function, takes == "second")
 
 
 @lru_cache(maxsize=1024)
@@ -221,7 +223,7 @@ def _parse_one(
                     f"transform {show(item)} is provided by two plugins; "
                     "turn plugins off with plugins=False, or uninstall one"
                 )
-            return Transform(key, _custom(plugged), None)
+            return _custom(key, plugged)
         call = named(kind, item)
         if call is None:
             known = ", ".join((*NAMES, "pN (N from 0 to 100)", *sorted(plugins)))
@@ -231,9 +233,9 @@ def _parse_one(
                 f"transform {show(item)} needs numbers, and this backend gives back text: pass read_func, "
                 "for example read_func=float, when you make the Timeseries"
             )
-        return Transform(key, call, item)
+        return evolve(call, key=key)
     if callable(item):
-        return Transform(key, _custom(item), None)
+        return _custom(key, item)
     raise InvalidType(
         "transform must be a name, a callable, a list, tuple or set of them, or a dict of them; "
         f"got {show(item)} ({type(item).__name__})"

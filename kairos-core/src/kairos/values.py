@@ -9,7 +9,7 @@ from typing import Any
 from .errors import InvalidType, InvalidValue, show
 from .storage import Values
 
-__all__ = ["COLLECTIONS", "check_name", "value_checker"]
+__all__ = ["COLLECTIONS", "check_name", "list_checker"]
 
 COLLECTIONS = (list, tuple, set, frozenset)
 """What stands for several values or names."""
@@ -47,21 +47,34 @@ def _encode(text: str, what: str) -> bytes:
         raise InvalidValue(f"{what} must have no lone surrogates; got {show(text)}") from None
 
 
-def value_checker(values: Values) -> Callable[[Any], Any]:
-    """Return a function that gives what to store for a value, or raises.
+def list_checker(values: Values) -> Callable[[list[Any]], list[Any]]:
+    """Return a function that gives what to store for a list of values, or raises.
 
     It raises InvalidType for a type that the storage does not hold, and InvalidValue for a value of a right
     type that it would not give back equal.
     """
     checks: dict[type, Callable[[Any], Any]] = {kind: _checker(kind, values) for kind in values.types}
-    convert = values.convert
+    convert, bounds = values.convert, values.int_range
+    plain = convert is None and not values.text  # numbers are stored as they are
 
     def check(value: Any) -> Any:
         kind_check = checks.get(type(value))
         stored = kind_check(value) if kind_check else _check_other(value, checks, values)
         return stored if convert is None else convert(stored)
 
-    return check
+    def check_all(given: list[Any]) -> list[Any]:
+        if plain and len(given) > 4:  # a look at all at once costs less, if they are of one type
+            kinds = set(map(type, given))
+            if kinds == {float} and float in checks and all(map(math.isfinite, given)):
+                return given
+            bounded = bounds is None or (
+                kinds == {int} and bounds[0] <= min(given) and max(given) <= bounds[1]
+            )
+            if kinds == {int} and int in checks and bounded:
+                return given
+        return list(map(check, given))
+
+    return check_all
 
 
 def _checker(kind: type, values: Values) -> Callable[[Any], Any]:

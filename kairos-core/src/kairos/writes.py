@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from attrs import define, field, frozen
+from attrs import define, field
 
 from .errors import InvalidType, InvalidValue, show
 from .intervals import Interval
 from .kinds import KindRules, increment
 from .storage import Batch, Capabilities, Write
 from .times import INT64, clock_second, to_second
-from .values import COLLECTIONS, check_name, value_checker
+from .values import COLLECTIONS, check_name, list_checker
 
 __all__ = ["MAX_COPIES", "Writer", "Written"]
 
 MAX_COPIES = 100_000
 
 
-@frozen
-class Written:
+class Written(NamedTuple):
     """What a write did, in (item, bucket) pairs.
 
     Attributes
@@ -35,12 +34,18 @@ class Written:
     dropped: int
 
 
-@frozen
-class _Slots:
-    """The buckets that one timestamp touches."""
+Slot = tuple[str, int, int | None, int | None]
+"""The fields of a :class:`~kairos.storage.Write` before its rows."""
 
-    live: Sequence[tuple[str, int, int | None, int | None]]  # the fields of a Write before its rows
+
+@define
+class _Slots:
+    """The buckets that the timestamps from ``low`` to ``high`` (not included) touch."""
+
+    live: tuple[Slot, ...]
     dead: int
+    low: int
+    high: int
 
 
 @define
@@ -51,14 +56,14 @@ class Writer:
     intervals: Sequence[Interval]
     capabilities: Capabilities
     write_func: Callable[[Any], Any] | None
-    _check: Callable[[Any], Any] = field(init=False)
+    _check: Callable[[list[Any]], list[Any]] = field(init=False)
     _prepare: Callable[[Any], tuple[Any, int]] = field(init=False)
     _native: bool = field(init=False)
     _live_at: tuple[int | None, Sequence[int | None]] = field(init=False, default=(None, ()))
-    _recent: tuple[tuple[int, int, int] | None, _Slots] = field(init=False, default=(None, _Slots((), 0)))
+    _recent: tuple[int | None, _Slots] = field(init=False, default=(None, _Slots((), 0, 0, 0)))
 
     def __attrs_post_init__(self) -> None:
-        self._check = value_checker(self.capabilities.values)
+        self._check = list_checker(self.capabilities.values)
         self._prepare = self._increments if self.rules.name == "count" else self._values
         self._native = self.capabilities.expiry[self.rules.name] == "native"
 
@@ -90,7 +95,9 @@ class Writer:
                 f"bulk_insert takes {{timestamp: {{name: [values]}}}}; got {show(inserts)} ({type(inserts).__name__})"
             )
         second = clock_second(now)
-        buckets: dict[tuple[str, int, int | None, int | None], dict[str, Any]] = {}
+        parts: list[
+            tuple[tuple[Slot, ...], dict[str, Any]]
+        ] = []  # payloads of timestamps with the same slots
         stored = dropped = 0
         max_bytes, add, prepare = self.capabilities.max_name_bytes, self.rules.add, self._prepare
         known: dict[Any, str] = {}
@@ -101,7 +108,8 @@ class Writer:
                     "bulk_insert takes {timestamp: {name: [values]}}; "
                     f"got {show(by_name)} for timestamp {show(timestamp)}"
                 )
-            live = None  # buckets are made when there is something to put into them
+            items = 0
+            payloads: dict[str, Any] = parts[-1][1] if parts and parts[-1][0] == slots.live else {}
             for given, values in by_name.items():
                 name = known.get(given) or known.setdefault(given, check_name(given, max_bytes))
                 if not isinstance(values, COLLECTIONS):
@@ -111,22 +119,39 @@ class Writer:
                     )
                 payload, count = prepare(values)
                 if count:
-                    if live is None:
-                        live = [buckets.setdefault(slot, {}) for slot in slots.live]
-                    for payloads in live:
-                        payloads[name] = add(payloads.get(name), payload)
-                    stored += count * len(live)
-                    dropped += count * slots.dead
-        for payloads in buckets.values():
-            self._check_totals(payloads.values())
-        writes = [Write(*slot, payloads) for slot, payloads in buckets.items()]
-        return Batch(writes, now, options), Written(stored, dropped)
+                    payloads[name] = add(payloads.get(name), payload)
+                    items += count
+            if items and not (parts and parts[-1][1] is payloads):
+                parts.append((slots.live, payloads))
+            stored += items * len(slots.live)
+            dropped += items * slots.dead
+        return Batch(self._joined(parts), now, options), Written(stored, dropped)
+
+    def _joined(self, parts: Sequence[tuple[tuple[Slot, ...], dict[str, Any]]]) -> list[Write]:
+        """Return one write for each bucket; parts stay in their order."""
+        by_slot: dict[Slot, list[dict[str, Any]]] = {}
+        for live, payloads in parts:
+            for slot in live:
+                by_slot.setdefault(slot, []).append(payloads)
+        writes = []
+        add = self.rules.add
+        for slot, found in by_slot.items():
+            rows = found[0]
+            if len(found) > 1:
+                rows = {}
+                for payloads in found:
+                    for name, payload in payloads.items():
+                        rows[name] = add(rows.get(name), payload)
+            writes.append(Write(*slot, rows))
+        for shared in {id(write.rows): write.rows for write in writes}.values():
+            self._check_totals(shared.values())
+        return writes
 
     def _values(self, values: Any) -> tuple[Any, int]:
         """Return the payload of values in their own order, and how many they are."""
         if self.write_func is not None:
             values = map(self.write_func, values)
-        checked = list(map(self._check, values))
+        checked = self._check(list(values))
         return (self.rules.coalesce(checked), len(checked)) if checked else (None, 0)
 
     def _increments(self, values: Any) -> tuple[float, int]:
@@ -166,26 +191,31 @@ class Writer:
 
     def _slots(self, second: int, copies: int, now: int) -> _Slots:
         """Return the buckets that a value of ``second`` goes to, with its copies."""
-        key = (second, copies, now)
-        recent, slots = self._recent
-        if recent == key:
+        at, slots = self._recent
+        if slots.low <= second < slots.high and at == now and not copies:
             return slots
-        live: list[tuple[str, int, int | None, int | None]] = []
+        live: list[Slot] = []
         dead = 0
+        lows, highs = [], []
         for interval, first in zip(self.intervals, self._first_live(now), strict=True):
             step, resolution = interval.step, interval.resolution
-            own = step.bucket(second)
+            own, low, high = step.locate(second)
+            lows.append(low)
+            highs.append(high)
+            own_r = None
+            if resolution is not None:
+                own_r, low, high = resolution.locate(second)
+                lows.append(low)
+                highs.append(high)
             for i in interval.copies(own, copies) if copies else (own,):
                 if first is not None and i < first:
                     dead += 1
                     continue
-                r = None
-                if resolution is not None:
-                    r = resolution.bucket(second if i == own else step.start(i))
+                r = own_r if i == own or resolution is None else resolution.bucket(step.start(i))
                 live.append((interval.name, i, r, interval.deadline(i) if self._native else None))
-        slots = _Slots(live, dead)
+        slots = _Slots(tuple(live), dead, max(lows), min(highs))
         if not copies:  # copies may be many: not worth keeping
-            self._recent = (key, slots)
+            self._recent = (now, slots)
         return slots
 
 

@@ -1,0 +1,114 @@
+"""The hook implementation: from a target and options to a storage, without I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import ArgumentError
+
+from kairos.errors import InvalidType, InvalidValue
+from kairos.hookspecs import hookimpl
+from kairos.storage import Config
+
+from .connections import Connections
+from .dialects import Dialect
+from .schema import INTERVAL_LENGTH, LAYOUTS
+from .sqlite import SQLite
+from .storage import SQLStorage
+from .values import column_type
+
+__all__ = ["kairos_open"]
+
+_DIALECTS: dict[tuple[str, str], type[Dialect]] = {("sqlite", "pysqlite"): SQLite}
+
+
+@hookimpl
+def kairos_open(target: Any, config: Config) -> SQLStorage | None:
+    """Open ``sqlite://`` URLs and SQLAlchemy engines."""
+    if isinstance(target, str | URL):
+        return _open_url(target, config)
+    if isinstance(target, Engine):
+        kind = _dialect_kind(target.dialect.name, target.dialect.driver)
+        return _storage(kind(target), config, owned=False, keep=False)
+    if type(target).__module__.partition(".")[0] != "sqlalchemy":
+        return None
+    hint = "it is for kairos.AsyncTimeseries" if type(target).__name__ == "AsyncEngine" else "pass its Engine"
+    raise InvalidType(f"target must be a URL or a SQLAlchemy Engine; got {type(target).__name__}: {hint}")
+
+
+def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
+    try:
+        url = make_url(target)
+    except ArgumentError:
+        return None  # the core says what targets there are
+    name, _, driver = url.drivername.partition("+")
+    if name != "sqlite":
+        return None
+    kind = _dialect_kind(name, driver or "pysqlite")
+    keep = not any(key.startswith(("pool", "max_overflow")) for key in config.client_config)
+    storage: SQLStorage | None = None
+    engine = kind.create_engine(url, config.client_config)
+    try:
+        storage = _storage(kind(engine), config, owned=True, keep=keep)
+    finally:
+        if storage is None:
+            engine.dispose()
+    return storage
+
+
+def _dialect_kind(name: str, driver: str) -> type[Dialect]:
+    if (name, driver) in _DIALECTS:
+        return _DIALECTS[name, driver]
+    if driver == "aiosqlite":
+        raise InvalidType(f"the driver {driver} is for kairos.AsyncTimeseries; Timeseries takes sqlite://")
+    supported = ", ".join(f"{name}+{driver}" for name, driver in _DIALECTS)
+    raise InvalidValue(f"this version of kairos-sql supports {supported}; got {name}+{driver}")
+
+
+def _storage(dialect: Dialect, config: Config, *, owned: bool, keep: bool) -> SQLStorage:
+    string_length = _length(config, "string_length", 255)
+    text_length = _length(config, "text_length", 32_768)
+    table_name = _table_name(config.option("table_name", config.kind), dialect)
+    column = column_type(config.option("value_type", "float"), string_length, text_length, dialect)
+    for interval in config.intervals:
+        size = len(interval.encode())
+        if size > INTERVAL_LENGTH:
+            raise InvalidValue(
+                f"interval {interval[:40]!r}…: its name must be at most {INTERVAL_LENGTH} bytes of UTF-8; got {size}"
+            )
+    return SQLStorage(
+        dialect,
+        Connections(dialect, owned, keep),
+        config.kind,
+        {name for name, interval in config.intervals.items() if interval.resolution is None},
+        table_name,
+        column,
+        string_length,
+    )
+
+
+def _length(config: Config, option: str, default: int) -> int:
+    value = config.option(option, default)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidType(
+            f"{option} must be an int >= 1 (bytes of UTF-8); got {value!r} ({type(value).__name__})"
+        )
+    if value < 1:
+        raise InvalidValue(f"{option} must be an int >= 1 (bytes of UTF-8); got {value!r}")
+    return int.__int__(value)
+
+
+def _table_name(name: Any, dialect: Dialect) -> str:
+    if not isinstance(name, str):
+        raise InvalidType(
+            f"table_name must be a non-empty str without NUL; got {name!r} ({type(name).__name__})"
+        )
+    if not name or "\0" in name or any("\ud800" <= character <= "\udfff" for character in name):
+        raise InvalidValue(
+            f"table_name must be a non-empty str without NUL and lone surrogates; got {name!r}"
+        )
+    if dialect.table_key(name) == LAYOUTS:
+        raise InvalidValue(f"table_name {name!r} is kairos' own table of layouts: choose another")
+    dialect.check_table_name(name)
+    return str.__str__(name)

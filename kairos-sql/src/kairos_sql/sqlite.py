@@ -1,0 +1,309 @@
+"""The dialect of SQLite, through the standard library's driver."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping
+from threading import RLock
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from attrs import frozen
+from sqlalchemy.dialects import sqlite
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import Dialect as EngineDialect
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.types import TypeEngine
+
+from kairos.errors import InvalidValue
+
+from .decimals import DecimalText
+from .dialects import Change, Dialect, Lister, Lock
+from .statements import bound, prepare
+
+__all__ = ["SQLite"]
+
+_TIMEOUT = 30.0
+"""How many seconds a connection waits for another's lock unless the caller says otherwise."""
+
+_CHECKPOINT = 4_000
+"""At so many pages of 4 KiB a commit copies the write-ahead log into the file, and waits for the disk."""
+
+_shared_cache_lock = RLock()
+"""Connections to one shared cache refuse each other at once, whatever the timeout: they all take turns."""
+
+
+def _is_memory(url: URL) -> bool:
+    return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
+
+
+def _set_up(connection: Any, record: Any) -> None:
+    """Set up a new connection of an engine that is our own.
+
+    In WAL mode readers and writers do not wait for each other. ``synchronous=FULL``, SQLite's own default, lets a
+    commit that has returned survive a power failure too.
+    """
+    _switch_to_wal(connection)
+    connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
+    connection.execute("PRAGMA synchronous = FULL")
+
+
+def _switch_to_wal(connection: Any) -> None:
+    """Switch a file to WAL, if that can be done."""
+    mode: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    deadline = time.monotonic() + _TIMEOUT
+    while mode not in ("wal", "memory"):
+        try:
+            mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+            break
+        except sqlite3.OperationalError as error:
+            # The switch does not wait for others that switch too
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                break  # such as a file that may only be read
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.005)
+            mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
+
+
+class SQLite(Dialect):
+    """SQLite through the standard library's driver."""
+
+    name = "sqlite"
+    table_options: ClassVar[Mapping[str, Any]] = {"sqlite_with_rowid": False}
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._memory = _is_memory(engine.url)
+        self._shared_cache = engine.url.query.get("cache") == "shared"
+        self._implicit = False  # Python 3.12's autocommit=False: a transaction is always open
+
+    @staticmethod
+    def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
+        """Return an engine whose every connection is set up by :func:`_set_up`."""
+        arguments = {"isolation_level": None, "check_same_thread": False, "timeout": _TIMEOUT}
+        for key in url.query:
+            arguments.pop(key, None)
+        arguments.update(client_config.pop("connect_args", {}))
+        if not {"pool", "poolclass", "creator"} & client_config.keys() and _is_memory(url):
+            client_config["poolclass"] = StaticPool
+        elif not {key for key in client_config if key.startswith("pool") or key == "max_overflow"}:
+            client_config["max_overflow"] = -1  # a thread that finds no idle connection opens one
+        engine = sa.create_engine(url, connect_args=arguments, **client_config)
+        sa.event.listen(engine, "connect", _set_up)
+        return engine
+
+    @property
+    def shared(self) -> bool:
+        """Whether it is a file."""
+        return not self._memory
+
+    @property
+    def one_connection(self) -> bool:
+        """Whether the pool has one connection for all."""
+        return self._shared_cache or isinstance(self.engine.pool, StaticPool)
+
+    def lock(self) -> Lock:
+        """Return the lock of the pool, or of all shared caches."""
+        return _shared_cache_lock if self._shared_cache else super().lock()
+
+    def inspect_connection(self, cursor: Any) -> None:
+        """Refuse an in-memory database that each connection would have for itself."""
+        self._implicit = getattr(cursor.connection, "autocommit", None) is False
+        cursor.execute("PRAGMA database_list")
+        self._memory = not {row[1]: row[2] for row in cursor.fetchall()}["main"]
+        if self._memory and not self.one_connection:
+            raise InvalidValue(
+                "an in-memory SQLite engine must have one connection for all threads; got one with "
+                f"{type(self.engine.pool).__name__}, where each connection is a database of its own: use "
+                'create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}), '
+                'or give kairos the URL "sqlite://"'
+            )
+
+    def begin(self, cursor: Any) -> None:
+        """Begin a write at once."""
+        if self._implicit:
+            cursor.execute("ROLLBACK")
+        cursor.execute("BEGIN IMMEDIATE")  # a deferred one cannot wait for its turn once it has read
+
+    def end_read(self, connection: Any) -> None:
+        """Leave nothing open."""
+        if self._implicit:
+            connection.rollback()
+
+    def begin_ddl(self, connection: Connection) -> None:
+        """Begin a write at once."""
+        self.begin(connection.connection.cursor())
+
+    def table_key(self, table_name: str) -> str:
+        """Return the name as SQLite folds it."""
+        return "".join(c.lower() if c.isascii() else c for c in table_name)
+
+    def check_table_name(self, table_name: str) -> None:
+        """Refuse SQLite's own names."""
+        if self.table_key(table_name).startswith("sqlite_"):
+            raise InvalidValue(
+                f"table_name must not begin with 'sqlite_', which SQLite keeps for itself; got {table_name!r}"
+            )
+
+    def column_types(self, connection: Connection, table_name: str) -> Mapping[str, str] | None:
+        """Return the declared types."""
+        quoted = self.engine_dialect.identifier_preparer.quote_identifier(table_name)
+        rows = connection.exec_driver_sql(f"PRAGMA table_info({quoted})").all()
+        return {row[1]: row[2].partition("(")[0].upper() for row in rows} or None
+
+    def within_limits(self, count: str, fraction: str | None) -> str | None:
+        """Return a check: beyond 64 bits SQLite goes on in floating point, and beyond that to infinity."""
+        check = f"typeof({count}) = 'integer'"
+        return check if fraction is None else f"{check} AND abs({fraction}) <= 1.7976931348623157e308"
+
+    def is_overflow(self, error: Exception) -> bool:
+        """Whether that check has failed."""
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_CHECK
+
+    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change]) -> sa.Insert:
+        """Return ``INSERT … ON CONFLICT``."""
+        statement = sqlite.insert(table).values(
+            [{c.name: bound(f"{c.name}_{row}") for c in table.columns} for row in range(rows)]
+        )
+        return _on_conflict(statement, table, changes)
+
+    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change]) -> sa.Insert:
+        """Return ``INSERT … SELECT ?, ?, … FROM (VALUES …) ON CONFLICT``."""
+        shared, own = list(table.columns)[:2], list(table.columns)[2:]
+        own_names = [f"column{k}" for k, _ in enumerate(own, 1)]  # as SQLite itself names them
+        data = sa.values(*(sa.column(name, c.type) for name, c in zip(own_names, own, strict=True)))
+        data = data.data([tuple(bound(f"{c.name}_{row}") for c in own) for row in range(rows)])
+        selected = sa.select(*(bound(c.name) for c in shared), *map(sa.column, own_names)).select_from(data)
+        # Without WHERE the parser would take ON CONFLICT for the ON of a join
+        statement = sqlite.insert(table).from_select(
+            list(table.columns), selected.where(sa.literal_column("1"))
+        )
+        return _on_conflict(statement, table, changes)
+
+    def append(self, table: sa.Table, rows: int) -> sa.Insert:
+        """Return ``INSERT … SELECT ?, ?, ?, ?, ? + column1, column2 FROM (VALUES (0, ?), (1, ?), …)``."""
+        data = sa.values(sa.column("column1", sa.BigInteger), sa.column("column2", table.c.value.type))
+        data = data.data([(sa.literal_column(str(row)), bound(f"value_{row}")) for row in range(rows)])
+        place = [bound(name) for name in ("interval", "name", "i", "r")]
+        id = bound("id") + sa.literal_column("column1")
+        selected = sa.select(*place, id, sa.literal_column("column2")).select_from(data)
+        return sqlite.insert(table).from_select(list(table.columns), selected)
+
+    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+        """Return DecimalText for Numeric: SQLAlchemy would send a Decimal through a float."""
+        if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
+            return DecimalText(string_length, sql.precision, sql.scale)
+        return sql
+
+    def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
+        """Whether a column's affinity leaves all values of a type alone."""
+        affinity = self._affinity(sql)
+        if python is str:
+            return affinity in ("TEXT", "BLOB")
+        if python is float:
+            return affinity in ("REAL", "BLOB", "NUMERIC", "INTEGER")
+        return python is bytes or (python is int and affinity in ("INTEGER", "NUMERIC", "BLOB"))
+
+    def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
+        """Whether a column's affinity leaves a value alone."""
+        affinity = self._affinity(sql)
+        if isinstance(bound, str):
+            return affinity in ("TEXT", "BLOB") or not _looks_like_number(bound)
+        if isinstance(bound, int):
+            return affinity not in ("TEXT", "REAL") and -(2**63) <= bound < 2**63
+        if isinstance(bound, float):
+            return affinity != "TEXT" and bound == bound
+        return isinstance(bound, bytes | memoryview)
+
+    def _affinity(self, sql: TypeEngine[Any]) -> str:
+        """Return how a column treats what it is given (https://sqlite.org/datatype3.html)."""
+        declared = sql.compile(dialect=self.engine_dialect).upper()
+        if "INT" in declared:
+            return "INTEGER"
+        if any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
+            return "TEXT"
+        if not declared or "BLOB" in declared:
+            return "BLOB"
+        if any(word in declared for word in ("REAL", "FLOA", "DOUB")):
+            return "REAL"
+        return "NUMERIC"
+
+    def names_lister(self, table: sa.Table) -> Lister:
+        """Return a lister that scans or seeks, whichever is faster."""
+        return _names_lister(table, self.engine_dialect)
+
+
+def _on_conflict(statement: sqlite.Insert, table: sa.Table, changes: Mapping[str, Change]) -> sa.Insert:
+    if not changes:
+        return statement.on_conflict_do_nothing()
+    return statement.on_conflict_do_update(
+        index_elements=list(table.primary_key.columns),
+        set_={name: change(table.c[name], statement.excluded[name]) for name, change in changes.items()},
+    )
+
+
+def _looks_like_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+_PAGE = 4_096
+_SEEKS = 512
+
+
+@frozen
+class _Page:
+    """What one statement has listed."""
+
+    rows: int
+    names: int
+    last: str
+
+
+def _names_lister(table: sa.Table, dialect: EngineDialect) -> Lister:
+    """List names by scanning the key where names have few buckets, and by seeking the next one where many.
+
+    A row that is passed over costs a tenth of a seek. Names come back as one JSON text, which costs a
+    third of as many rows.
+    """
+    interval, after = bound("interval"), bound("after")
+    page = sa.select(table.c.name).where(table.c.interval == interval, table.c.name > after)
+    page = page.order_by(table.c.name)
+    rows = page.limit(_PAGE).subquery()
+    scan = prepare(sa.select(sa.func.json_group_array(rows.c.name)), dialect, "interval", "after")
+
+    step = sa.select(page.limit(1).scalar_subquery().label("name")).cte("step", recursive=True)
+    following = sa.select(table.c.name).where(table.c.interval == interval, table.c.name > step.c.name)
+    following = following.order_by(table.c.name).limit(1)
+    step = step.union_all(sa.select(following.scalar_subquery()).where(step.c.name.is_not(None)))
+    found = sa.select(step.c.name).where(step.c.name.is_not(None)).limit(_SEEKS).subquery()
+    seek = prepare(sa.select(sa.func.json_group_array(found.c.name)), dialect, "interval", "after")
+
+    def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
+        names: dict[str, None] = {}
+        known: dict[str, _Page] = {}
+        for interval in intervals:
+            after = ""
+            statement = scan
+            while True:
+                cursor.execute(statement.text, statement.arguments((interval, after)))
+                text = cursor.fetchone()[0]
+                page = known.get(text)
+                if page is None:  # intervals often have the same names: these are parsed once
+                    listed = json.loads(text)
+                    distinct = dict.fromkeys(listed)
+                    names.update(distinct)
+                    page = known[text] = _Page(len(listed), len(distinct), listed[-1] if listed else "")
+                if page.rows < (_PAGE if statement is scan else _SEEKS):
+                    break
+                after = page.last
+                statement = seek if statement is scan and page.names < _PAGE // 10 else scan
+        return names
+
+    return names

@@ -1,0 +1,54 @@
+"""Statements of SQLAlchemy Core, compiled once to text and sent by the driver's own cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from attrs import frozen
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import ClauseElement
+
+__all__ = ["Prepared", "bound", "prepare"]
+
+
+def bound(name: str) -> sa.BindParameter[Any]:
+    """Return a parameter."""
+    return sa.bindparam(name)
+
+
+@frozen
+class Prepared:
+    """A compiled statement.
+
+    Attributes
+    ----------
+    text
+        The SQL, with the driver's positional parameters.
+    constants, order
+        Where the parameters are not those of :func:`prepare` in their order: values that the statement itself
+        brings, and the positions of all parameters in (given values, constants).
+    """
+
+    text: str
+    constants: tuple[Any, ...]
+    order: tuple[int, ...] | None
+
+    def arguments(self, values: tuple[Any, ...]) -> Sequence[Any]:
+        """Return the parameters for values given in the order of :func:`prepare`."""
+        if self.order is None:
+            return values
+        known = values + self.constants
+        return [known[position] for position in self.order]
+
+
+def prepare(statement: ClauseElement, dialect: Dialect, *names: str) -> Prepared:
+    """Compile a statement whose bound parameters will be given in the order of ``names``."""
+    compiled: Any = statement.compile(dialect=dialect)
+    positions: list[str] = compiled.positiontup
+    constants = {name: value for name, value in compiled.params.items() if name not in names}
+    known = [*names, *constants]
+    order = tuple(known.index(name) for name in positions)
+    as_given = order == tuple(range(len(names)))
+    return Prepared(str(compiled), tuple(constants.values()), None if as_given else order)

@@ -1,0 +1,182 @@
+"""The storage: kairos' contract on the tables of one timeseries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from typing import Any
+
+import sqlalchemy as sa
+
+from kairos.errors import InvalidValue
+from kairos.storage import Batch, Buckets, Capabilities, Read, Reply, Scope, Storage
+
+from .catalog import Catalog
+from .commits import GroupCommit
+from .connections import Connections
+from .dialects import Dialect
+from .kinds import KIND_TABLES, KindTable
+from .layouts import Layouts
+from .schema import data_table, layouts_table, make_ready
+from .values import ColumnType
+
+__all__ = ["SQLStorage"]
+
+
+class SQLStorage(Storage):
+    """One timeseries in a SQL database.
+
+    Parameters
+    ----------
+    dialect
+        Of the engine to use.
+    connections
+        What lends its connections.
+    kind
+        The kind of the timeseries.
+    flat
+        Names of the intervals without resolution.
+    table_name
+        The name of the table.
+    column
+        The type of its value column.
+    string_length
+        The longest name, in bytes.
+    """
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        connections: Connections,
+        kind: str,
+        flat: Set[str],
+        table_name: str,
+        column: ColumnType,
+        string_length: int,
+    ) -> None:
+        self._dialect = dialect
+        self._connections = connections
+        self._kind = kind
+        self._flat = flat
+        self._column = column
+        metadata = sa.MetaData()
+        self._table = data_table(metadata, kind, table_name, column.sql, string_length, dialect)
+        self._layouts_table = layouts_table(metadata, dialect)
+        self._commits = GroupCommit(self._store, connections.lock)
+        self._rows: KindTable
+        self._catalog: Catalog
+        self._layouts: Layouts
+        self.capabilities = Capabilities(
+            kinds=frozenset(KIND_TABLES),
+            values=column.values,
+            max_name_bytes=string_length,
+            expiry=dict.fromkeys(KIND_TABLES, "manual"),
+            float_counts=True,
+            atomic_batch=True,
+            shared=dialect.shared,
+            custom_fetch=True,
+            write_options=frozenset(),
+            folds=frozenset(),
+            transforms=frozenset(),
+        )
+
+    def ready(self) -> None:
+        """Look at the engine, create what is missing, compile the statements."""
+        self._connections.read(self._dialect.inspect_connection)
+        with self._connections.connect() as connection:
+            make_ready(connection, self._dialect, self._kind, self._table, self._layouts_table)
+        # A dialect compiles rightly only once it has met its server
+        self._rows = KIND_TABLES[self._kind](self._table, self._column, self._dialect)
+        self._catalog = Catalog(self._table, self._dialect)
+        self._layouts = Layouts(self._layouts_table, self._kind, self._table.name, self._dialect)
+
+    def layouts(self) -> Mapping[str, str]:
+        """Return the recorded layouts."""
+        return self._connections.read(self._layouts.all)
+
+    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+        """Record layouts that are not there yet."""
+        return self._connections.write(lambda cursor: self._layouts.record(cursor, layouts))
+
+    def forget_layouts(self, intervals: Sequence[str]) -> None:
+        """Remove recorded layouts."""
+        self._connections.write(lambda cursor: self._layouts.forget(cursor, intervals))
+
+    def write(self, batch: Batch) -> None:
+        """Store a batch, with those of threads that wait, in one transaction."""
+        self._commits.write(batch)
+
+    def _store(self, batches: Sequence[Batch], committing: Callable[[], None]) -> None:
+        write = self._rows.write(batches)
+        try:
+            if isinstance(write, tuple):
+                committing()
+                self._connections.write_one(*write)
+            else:
+                self._connections.write(lambda cursor: write(cursor, committing))
+        except Exception as error:
+            if self._dialect.is_overflow(error):
+                raise InvalidValue(
+                    "a total would leave 64 bits (or the range of a float): nothing of this call was stored"
+                ) from error
+            raise
+
+    def read(self, request: Read) -> Reply:
+        """Return the rows of a range."""
+        fetch = request.fetch
+        if fetch is not None:
+            return self._fetch(request, fetch)
+        interval, first, last = request.interval, request.first, request.last
+        flat, read = interval in self._flat, self._rows.read
+
+        def work(cursor: Any) -> dict[str, Buckets]:
+            return {name: read(cursor, interval, name, first, last, flat) for name in request.names}
+
+        return Reply(self._connections.read(work))
+
+    def _fetch(self, request: Read, fetch: Callable[..., Buckets]) -> Reply:
+        first, last = request.first, request.last
+        ends = (first,) if first == last else (first, last)
+        with self._connections.connect() as connection:
+            return Reply(
+                {
+                    name: fetch(connection, self._table, name, request.interval, *ends)
+                    for name in request.names
+                }
+            )
+
+    def names(self, scope: Scope) -> Iterable[str]:
+        """Return the names with data."""
+        return self._connections.read(lambda cursor: self._catalog.names(cursor, scope))
+
+    def span(self, name: str, interval: str, at_least: int | None) -> tuple[int, int] | None:
+        """Return the first and last bucket with data."""
+        return self._connections.read(lambda cursor: self._catalog.span(cursor, name, interval, at_least))
+
+    def delete(self, names: Sequence[str], scope: Scope) -> int:
+        """Remove names."""
+        return self._connections.write(lambda cursor: self._catalog.delete(cursor, names, scope))
+
+    def delete_all(self, scope: Scope) -> int:
+        """Remove all names at once."""
+
+        def work(cursor: Any) -> int:
+            count = self._catalog.delete_all(cursor, scope)
+            self._layouts.forget(cursor, tuple(scope))
+            return count
+
+        return self._connections.write(work)
+
+    def expire(self, scope: Scope, names: Sequence[str] | None) -> None:
+        """Remove dead buckets, in transactions of bounded size."""
+        for interval, first in scope.items():
+            if first is not None:
+                self._expire(interval, first, names)
+
+    def _expire(self, interval: str, first: int, names: Sequence[str] | None) -> None:
+        dead = self._connections.read(lambda cursor: self._catalog.dead(cursor, interval, names, first))
+        while dead:
+            self._connections.write(lambda cursor: self._catalog.expire(cursor, interval, dead, first))
+
+    def close(self) -> None:
+        """Give connections back; dispose of an engine that is the storage's own."""
+        self._connections.close()
