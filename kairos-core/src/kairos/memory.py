@@ -85,7 +85,7 @@ class Store:
     _lock: RLock = field(init=False, default=Factory(RLock))
 
     def buckets(self, kind: str, name: str, interval: str, i_start: int, i_end: int) -> Buckets:
-        """Return a copy of the rows of a range, both ends included."""
+        """Return copies of the rows of a range, both ends included."""
         with self._lock:
             place = self._places.get(kind) or _Place()
             own = place.rows.get(interval, {}).get(name, {})
@@ -93,6 +93,10 @@ class Store:
             wanted = span if len(own) > i_end - i_start else filter(span.__contains__, own)
             find = own.get
             if kind == "gauge" or (kind == "count" and not place.fractions):
+                if None in next(
+                    iter(own.values()), ()
+                ):  # never changed, but replaced: see MemoryStorage.write
+                    return {i: cells for i in wanted if (cells := find(i)) is not None}
                 return {i: cells.copy() for i in wanted if (cells := find(i)) is not None}
             copy = whole if kind == "count" else type(KIND_BY_NAME[kind].empty()).copy
             return {
@@ -135,7 +139,7 @@ class MemoryStorage(Storage):
         place, rules = self.place, KIND_BY_NAME[self.kind]
         add, counts = rules.add, self.kind == "count"
         with self.store._lock:
-            changes: list[tuple[dict[int | None, Any], int | None, Any]] = []
+            changes: list[tuple[Buckets, int, int | None, Any]] = []
             created: list[tuple[Buckets, Write, str]] = []
             try:
                 for write in batch.writes:
@@ -153,18 +157,22 @@ class MemoryStorage(Storage):
                             _extend_deadline(deadlines.get(name), i, write.deadline)
                         row = cells.get(r)
                         total = add(row, payload)
-                        if counts:  # the only ones that can be refused: none is changed before all are known
-                            rules.check(row, payload, total)
-                            changes.append((cells, r, total))
-                        else:
+                        if rules.collects:
                             cells[r] = total
+                        else:  # counts can be refused: none is changed before all are known
+                            if counts:
+                                rules.check(row, payload, total)
+                            changes.append((own, i, r, total))
             except InvalidValue:
                 for own, write, _ in created:
                     del own[write.i]
                 raise
-            for cells, r, total in changes:
-                cells[r] = total
-                place.fractions |= type(total) is float
+            for own, i, r, total in changes:
+                if r is None:
+                    own[i] = {None: total}  # replaced, so that readers may keep what they have got
+                else:
+                    own[i][r] = total
+                place.fractions |= counts and type(total) is float
             for _, write, name in created:
                 if write.deadline is not None:
                     place.deadlines.setdefault(write.interval, {}).setdefault(name, {})[write.i] = (

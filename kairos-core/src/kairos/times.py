@@ -13,6 +13,7 @@ __all__ = ["INT64", "clock_second", "to_second"]
 INT64 = 2**63
 """One more than the largest 64-bit int."""
 
+_NUMBERS = (int, float)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALLOWED = "seconds since the epoch (an int or a finite float) or an aware datetime"
 
@@ -70,7 +71,7 @@ def _is_aware(value: datetime) -> bool:
 
 def clock_second(now: Any) -> int:
     """Return the second of what a ``clock`` returned: a number, since storages calculate with it."""
-    if not isinstance(now, int | float):
+    if not isinstance(now, _NUMBERS):
         raise InvalidType(
             f"clock() must return seconds since the epoch, an int or a finite float; got {show(now)} "
             f"({type(now).__name__})"

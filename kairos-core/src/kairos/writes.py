@@ -73,13 +73,15 @@ class Writer:
         """Return the batch of an ``insert``; ``timestamp`` None means ``now``."""
         name = check_name(name, self.capabilities.max_name_bytes)
         copies = _check_copies(intervals)
-        self._check_options(options)
+        if options:
+            self._check_options(options)
         second = clock_second(now)
         slots = self._slots(second if timestamp is None else to_second(timestamp), copies, second)
         payload, count = self._prepare(value if isinstance(value, COLLECTIONS) else (value,))
         if not count:
             return Batch((), now, options), Written(0, 0)
-        self._check_totals((payload,))
+        if count > 1:
+            self._check_totals((payload,))
         rows = {name: payload}
         writes = [Write(interval, i, r, deadline, rows) for interval, i, r, deadline in slots.live]
         return Batch(writes, now, options), Written(count * len(writes), count * slots.dead)
