@@ -119,7 +119,7 @@ def bench(session: nox.Session) -> None:
     """Time kairos against hand-written code; writes the tables of docs/."""
     install(session, "bench")
     for script in sorted(ROOT.glob("benchmarks/bench_*.py")):
-        session.run("python", str(script.relative_to(ROOT)), *session.posargs)
+        session.run("python", str(script.relative_to(ROOT)), *(session.posargs or ["--write"]))
 
 
 @nox.session(default=False, venv_backend="none")
