@@ -66,12 +66,14 @@ def test_the_year_is_loaded_and_every_number_is_that_of_the_source(year: tuple[P
     assert output.rstrip().endswith("numbers are those of the source.")
 
 
+@pytest.mark.slow
 def test_a_second_run_adds_nothing(january: tuple[Path, Source]) -> None:
     code, output = run("--url", f"sqlite:///{january[0]}", "--months", "1", "--no-charts")
     assert code == 0, output
     assert "Already loaded" in output
 
 
+@pytest.mark.slow
 def test_fresh_deletes_what_was_there(january: tuple[Path, Source], tmp_path: Path) -> None:
     path = shutil.copy(january[0], tmp_path)
     with open_store(f"sqlite:///{path}") as store:
@@ -81,12 +83,14 @@ def test_fresh_deletes_what_was_there(january: tuple[Path, Source], tmp_path: Pa
     assert "Already loaded" not in output
 
 
+@pytest.mark.slow
 def test_other_months_than_those_loaded_differ(january: tuple[Path, Source]) -> None:
     code, output = run("--url", f"sqlite:///{january[0]}", "--months", "1", "2", "--no-charts")
     assert code == 1
     assert "--fresh loads again" in output
 
 
+@pytest.mark.slow
 def test_a_tampered_total_fails_loudly(january: tuple[Path, Source], tmp_path: Path) -> None:
     path = shutil.copy(january[0], tmp_path)
     with open_store(f"sqlite:///{path}") as store:
@@ -112,6 +116,7 @@ TAMPERING: dict[str, Callable[[Store], object]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", TAMPERING)
 def test_what_was_tampered_with_is_named(what: str, january: tuple[Path, Source], tmp_path: Path) -> None:
     path = shutil.copy(january[0], tmp_path)
@@ -121,6 +126,7 @@ def test_what_was_tampered_with_is_named(what: str, january: tuple[Path, Source]
     assert what in differing
 
 
+@pytest.mark.slow
 def test_a_broken_off_load_is_noticed(january: tuple[Path, Source], tmp_path: Path) -> None:
     path = shutil.copy(january[0], tmp_path)
     with open_store(f"sqlite:///{path}") as store:
