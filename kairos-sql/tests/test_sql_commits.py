@@ -28,6 +28,10 @@ class Store:
         self.stored += batches
 
 
+def refused(error):
+    return isinstance(error, ValueError)
+
+
 @pytest.fixture
 def store():
     return Store()
@@ -35,7 +39,7 @@ def store():
 
 @pytest.fixture
 def commits(store):
-    return GroupCommit(store, RLock())
+    return GroupCommit(store, RLock(), refused)
 
 
 def wait_for_lock(commits):
@@ -111,14 +115,14 @@ class Interrupting(Store):
 
 def test_an_interrupt_is_of_one_thread_and_the_others_store_themselves():
     store = Interrupting(late=False)
-    errors = together(GroupCommit(store, RLock()), store, [1, 2, 3])
+    errors = together(GroupCommit(store, RLock(), refused), store, [1, 2, 3])
     assert list(map(type, errors.values())) == [KeyboardInterrupt]
     assert sorted([*store.stored, *errors]) == [0, 1, 2, 3]
 
 
 def test_an_interrupt_of_a_commit_leaves_its_group_in_doubt():
     store = Interrupting(late=True)
-    errors = together(GroupCommit(store, RLock()), store, [1, 2, 3])
+    errors = together(GroupCommit(store, RLock(), refused), store, [1, 2, 3])
     assert sorted(type(error).__name__ for error in errors.values()) == [
         "KeyboardInterrupt",
         "RuntimeError",
@@ -126,6 +130,44 @@ def test_an_interrupt_of_a_commit_leaves_its_group_in_doubt():
     ]
     assert store.stored == [0]
     assert "unknown whether it is stored" in "".join(map(str, errors.values()))
+
+
+class Busy(Store):
+    """Cannot store its second group, for reasons that are nobody's."""
+
+    def __call__(self, batches, committing):
+        self.gate.wait()
+        self.groups.append(list(batches))
+        if len(self.groups) == 2:
+            raise TimeoutError("busy")
+        self.stored += batches
+
+
+def test_an_error_that_is_nobodys_own_is_everybodys_and_nothing_is_sent_again():
+    store = Busy()
+    errors = together(GroupCommit(store, RLock(), refused), store, [1, 2, 3])
+    assert [str(error) for error in errors.values()] == ["busy"] * 3
+    assert list(map(len, store.groups)) == [1, 3]
+
+
+class InterruptedLate(Store):
+    """Is interrupted in its second group, when that has been committed."""
+
+    def __call__(self, batches, committing):
+        super().__call__(batches, committing)
+        if len(self.groups) == 2:
+            raise KeyboardInterrupt
+
+
+def test_what_was_committed_before_an_interrupt_is_not_stored_again():
+    store = InterruptedLate()
+    errors = together(GroupCommit(store, RLock(), refused), store, [1, 2, 3])
+    assert sorted(store.stored) == [0, 1, 2, 3]
+    assert sorted(type(error).__name__ for error in errors.values()) == [
+        "KeyboardInterrupt",
+        "RuntimeError",
+        "RuntimeError",
+    ]
 
 
 @pytest.mark.parametrize("target", ["file", "memory"])

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool, QueuePool, SingletonThreadPool, StaticPool
 
-from kairos.errors import InvalidType, InvalidValue
+from kairos.errors import Closed, InvalidType, InvalidValue
 from kairos.storage import Read
 from kairos_sql.plugin import kairos_open
 
@@ -291,3 +291,116 @@ def test_closing_while_others_work_leaves_nothing_open(config, batch, url):
     storage.close()
     assert errors == []
     assert storage._connections._idle == []
+
+
+def test_closing_a_database_in_memory_while_it_writes_ends_the_writes(config, batch):
+    storage = kairos_open("sqlite://", config("count"))
+    storage.ready()
+    started, errors = threading.Barrier(5), []
+
+    def work():
+        started.wait()
+        try:
+            while True:
+                storage.write(batch(("minute", 1, None, {"a": 1})))
+        except Closed as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    storage.close()
+    for thread in threads:
+        thread.join()
+    assert len(errors) == 4
+
+
+@pytest.fixture
+def one_connection():
+    engine = sa.create_engine(
+        "sqlite://", poolclass=sa.pool.StaticPool, connect_args={"check_same_thread": False}
+    )
+    yield engine
+    engine.dispose()
+
+
+def test_closing_one_timeseries_takes_nothing_from_another_of_the_engine(config, batch, one_connection):
+    one, other = (kairos_open(one_connection, config("count")) for _ in range(2))
+    for storage in (one, other):
+        storage.ready()
+    many = batch(("minute", 1, None, {f"n{k}": 1 for k in range(5_000)}))
+    writing = threading.Thread(target=lambda: one.write(many))
+    writing.start()
+    other.close()
+    writing.join()
+    assert len(list(one.names({"minute": None}))) == 5_000
+    one.close()
+
+
+def test_a_transaction_of_the_caller_on_the_one_connection_is_not_ended(config, batch, one_connection):
+    storage = kairos_open(one_connection, config("count"))
+    storage.ready()
+    with one_connection.connect() as connection:
+        connection.exec_driver_sql("CREATE TABLE mine (x)")
+        connection.commit()
+        connection.exec_driver_sql("INSERT INTO mine VALUES (1)")
+        for rows in ({"a": 1}, {f"n{k}": 1 for k in range(100)}):
+            with pytest.raises(InvalidValue, match="in a transaction of its own"):
+                storage.write(batch(("minute", 1, None, rows)))
+        connection.rollback()
+        assert connection.exec_driver_sql("SELECT count(*) FROM mine").scalar_one() == 0
+    storage.write(batch(("minute", 1, None, {"a": 1})))
+    assert list(storage.names({"minute": None})) == ["a"]
+    storage.close()
+
+
+def test_an_engine_that_sends_begin_itself_works(config, batch, url):
+    """As SQLAlchemy's documentation recommends for pysqlite."""
+    engine = sa.create_engine(url)
+
+    @sa.event.listens_for(engine, "connect")
+    def no_transactions_of_the_driver(connection, record):
+        connection.isolation_level = None
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection):
+        connection.exec_driver_sql("BEGIN")
+
+    for _ in range(2):
+        storage = kairos_open(engine, config("count"))
+        storage.ready()
+        storage.write(batch(("minute", 1, None, {"a": 1})))
+        storage.close()
+    storage = kairos_open(engine, config("count"))
+    storage.ready()
+    assert read(storage) == {1: {None: 2}}
+    storage.close()
+    engine.dispose()
+
+
+def test_an_engine_with_a_schema_translate_map_is_refused(config, url):
+    engine = sa.create_engine(url, execution_options={"schema_translate_map": {None: "aux"}})
+    with pytest.raises(InvalidValue, match="schema_translate_map"):
+        kairos_open(engine, config("count"))
+    engine.dispose()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="new in Python 3.12")
+def test_autocommit_is_refused(config, url):
+    storage = kairos_open(url, config("count", client_config={"connect_args": {"autocommit": True}}))
+    with pytest.raises(InvalidValue, match="autocommit"):
+        storage.ready()
+    storage.close()
+
+
+def test_a_table_name_that_ends_in_a_newline_is_another_table(config, batch, url):
+    names = {"abc": 1, "abc\n": 2}
+    for table, number in names.items():
+        for _ in range(2):
+            storage = kairos_open(url, config("count", table_name=table))
+            storage.ready()
+            storage.write(batch(("minute", 1, None, {"a": number})))
+            found = read(storage)
+            storage.close()
+        assert found == {1: {None: 2 * number}}

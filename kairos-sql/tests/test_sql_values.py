@@ -254,3 +254,52 @@ def test_decimals_are_not_floats_on_disk(timeseries, url):
         },
     )
     assert shown == {0: "text"}
+
+
+class AsText(sa.TypeDecorator):
+    """Decimals as the text they were given in: ``1.0`` and ``1.00`` are two texts and one number."""
+
+    impl = sa.String
+    cache_ok = True
+    python_type = Decimal
+
+    def process_bind_param(self, value, dialect):
+        return None if value is None else str(value)
+
+    def process_result_value(self, value, dialect):
+        return None if value is None else Decimal(value)
+
+
+def test_counts_of_values_that_come_back_equal_are_added(timeseries, url):
+    prices = timeseries(url, "histogram", value_type=AsText())
+    prices.insert("a", [Decimal("1.0")] * 3 + [Decimal("2")], 0)
+    prices.insert("a", Decimal("1.00"), 0)
+    assert prices.get("a", "minute", timestamp=0) == {0: {Decimal(1): 4, Decimal(2): 1}}
+
+
+def test_decimals_that_are_not_finite_are_refused_by_any_type(timeseries, url):
+    prices = timeseries(url, "series", value_type=AsText())
+    for value in ("Infinity", "-Infinity", "NaN"):
+        with pytest.raises(InvalidValue, match="finite"):
+            prices.insert("a", Decimal(value), 0)
+
+
+class Halves(sa.TypeDecorator):
+    """Floats, behind a type of one's own."""
+
+    impl = sa.Double
+    cache_ok = True
+    python_type = float
+
+
+def test_a_type_of_ones_own_over_a_float_works(timeseries, url):
+    halves = timeseries(url, "series", value_type=Halves())
+    halves.insert("a", [0.5, 1.5], 0)
+    assert halves.get("a", "minute", timestamp=0) == {0: [0.5, 1.5]}
+
+
+def test_a_text_type_with_a_collation_opens_again(timeseries, url):
+    for _ in range(2):
+        texts = timeseries(url, "set", value_type=sa.Text(collation="NOCASE"))
+        texts.insert("a", ["x", "X"], 0)
+    assert texts.get("a", "minute", timestamp=0) == {0: {"x", "X"}}

@@ -6,9 +6,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-from attrs import define
+from attrs import Factory, define
 
-from kairos.errors import InvalidValue
 from kairos.storage import Batch
 
 from .dialects import Lock
@@ -23,10 +22,18 @@ def _nothing() -> None:
 
 
 @define(eq=False)
-class _Ticket:
-    batch: Batch
+class _Group:
+    """What became of batches that were sent together: one assignment tells all who wait."""
+
+    committing: bool = False
     done: bool = False
     error: Exception | None = None
+
+
+@define(eq=False)
+class _Ticket:
+    batch: Batch
+    group: _Group = Factory(_Group)
 
 
 class GroupCommit:
@@ -39,11 +46,14 @@ class GroupCommit:
         commits.
     lock
         What lets one thread at a time store; reentrant.
+    refused
+        Whether an error says that the database refused somebody's data, so that nothing was stored.
     """
 
-    def __init__(self, store: Store, lock: Lock) -> None:
+    def __init__(self, store: Store, lock: Lock, refused: Callable[[Exception], bool]) -> None:
         self._store = store
         self._lock = lock
+        self._refused = refused
         self._waiting: deque[_Ticket] = deque()
 
     def write(self, batch: Batch) -> None:
@@ -59,51 +69,49 @@ class GroupCommit:
         self._waiting.append(ticket)
         try:
             with lock:
-                if not ticket.done:
+                if not ticket.group.done and not ticket.group.committing:
                     self._lead(ticket)
         except BaseException:
             with suppress(ValueError):
                 self._waiting.remove(ticket)
             raise
-        if ticket.error is not None:
-            raise ticket.error
+        group = ticket.group
+        if group.error is not None:
+            raise group.error
+        if not group.done:
+            raise RuntimeError(
+                "the thread that committed this write was interrupted: it is unknown whether it is stored"
+            )
 
     def _lead(self, own: _Ticket) -> None:
-        """Store a ticket and all that wait behind it; alone, each for itself, if together they fail."""
-        group = [own]
+        """Store a ticket and all that wait behind it; alone, each for itself, if one of them is refused."""
+        tickets = [own]
         while self._waiting:
             ticket = self._waiting.popleft()
             if ticket is not own:
-                group.append(ticket)
-        error, known = self._attempt(group)
-        if error is not None:
-            alone = known and len(group) > 1  # a commit that failed may be stored: it is not sent again
-            for ticket in group:
-                ticket.error = self._attempt([ticket])[0] if alone else error
-                ticket.done = True
+                tickets.append(ticket)
+        error = self._attempt(tickets)
+        if error is not None and len(tickets) > 1 and self._refused(error):
+            for ticket in tickets:
+                self._attempt([ticket])
 
-    def _attempt(self, group: list[_Ticket]) -> tuple[Exception | None, bool]:
-        """Store a group; return its error, and whether it is known that nothing of it is stored."""
-        committing = False
+    def _attempt(self, tickets: list[_Ticket]) -> Exception | None:
+        """Store tickets together; return their error. It is the answer of all, unless it can be one's alone."""
+        group = _Group()
+        for ticket in tickets:
+            ticket.group = group
 
-        def mark() -> None:
-            nonlocal committing
-            committing = True
+        def committing() -> None:
+            group.committing = True
 
         try:
-            self._store([ticket.batch for ticket in group], mark)
-        except InvalidValue as error:  # the database refused a total
-            return error, True
+            self._store([ticket.batch for ticket in tickets], committing)
         except Exception as error:
-            return error, not committing
-        except BaseException:  # KeyboardInterrupt, meant for this thread alone
-            if committing:
-                for ticket in group:
-                    ticket.error = RuntimeError(
-                        "the thread that committed this write was interrupted: it is unknown whether it is stored"
-                    )
-                    ticket.done = True
-            raise
-        for ticket in group:
-            ticket.done = True
-        return None, False
+            if len(tickets) == 1 or not self._refused(error):
+                group.error = error
+                group.done = True
+            else:
+                group.committing = False
+            return error
+        group.done = True
+        return None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy.engine import Connection
+
+from kairos.errors import Closed, InvalidValue
 
 from .dialects import Dialect
 
@@ -58,6 +60,7 @@ class Connections:
         self._engine = dialect.engine
         self._owned = owned
         self._turns = dialect.one_connection
+        self._guests = self._turns and not owned  # others may use the one connection, too
         self._keep = keep or self._turns
         self._idle: list[_Lent] = []
         self._closed = False
@@ -95,10 +98,17 @@ class Connections:
         with self.lock:
             lent = self._take()
             try:
+                if self._guests:
+                    self._refuse_open_transaction(lent)
                 if begin is not None:
                     begin(lent.cursor)
                 try:
                     result = work(lent.cursor)
+                    if self._guests and begin is not None and not self._dialect.in_transaction(lent.cursor):
+                        raise RuntimeError(
+                            "somebody else ended kairos' transaction on the engine's one connection: "
+                            "it is unknown what of this write is stored"
+                        )
                     lent.commit()
                 except BaseException:
                     with suppress(Exception):  # the first error is the one to show
@@ -122,12 +132,22 @@ class Connections:
 
     def close(self) -> None:
         """Give everything back, and dispose of an engine that is our own."""
-        self._closed = True
-        self._release()
-        if self._owned:
-            self._engine.dispose()
+        with self.lock if self._turns else nullcontext():  # not under another's statement
+            self._closed = True
+            self._release()
+            if self._owned:
+                self._engine.dispose()
+
+    def _refuse_open_transaction(self, lent: _Lent) -> None:
+        if self._dialect.in_transaction(lent.cursor):
+            raise InvalidValue(
+                "the engine's one connection is in a transaction of its own, which a write would end: commit it "
+                "first, or give kairos an engine that nothing else uses"
+            )
 
     def _take(self) -> _Lent:
+        if self._closed and self._owned and self._turns:
+            raise Closed("this timeseries is closed; make a new one")
         try:
             return self._idle.pop()
         except IndexError:

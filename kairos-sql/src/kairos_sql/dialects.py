@@ -91,6 +91,14 @@ class Dialect(ABC):
         """Begin a write on a DBAPI cursor."""
 
     @abstractmethod
+    def in_transaction(self, cursor: Any) -> bool:
+        """Whether a DBAPI cursor's connection is in a transaction that somebody has begun."""
+
+    @abstractmethod
+    def refused(self, error: Exception) -> bool:
+        """Whether the database refused the data of a write, so that nothing of it is stored."""
+
+    @abstractmethod
     def end_read(self, connection: Any) -> None:
         """Leave no transaction behind on a DBAPI connection that has been read from."""
 
@@ -119,14 +127,15 @@ class Dialect(ABC):
         """Whether a driver's error says that a sum left its range."""
 
     @abstractmethod
-    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change]) -> sa.Insert:
-        """Return an INSERT of so many rows which makes ``changes`` where the key exists (none: keep that row).
+    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
+        """Return an INSERT of so many rows which makes ``changes`` where the key exists.
 
-        Parameters are ``{column}_{row}``.
+        No changes keep the row that is there; None lets the database refuse the new one. Parameters are
+        ``{column}_{row}``.
         """
 
     @abstractmethod
-    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change]) -> sa.Insert:
+    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
         """Return the same for rows that have the first two columns in common.
 
         Parameters are these columns' names, then ``{column}_{row}`` of the others.

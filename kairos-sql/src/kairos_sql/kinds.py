@@ -40,8 +40,8 @@ _GROUP = 4
 class KindTable(ABC):
     """Writes and reads the table of one kind."""
 
-    changes: ClassVar[Mapping[str, Change]] = {}
-    """What an upsert does where the row exists."""
+    changes: ClassVar[Mapping[str, Change] | None] = {}
+    """What an upsert does where the row exists; None: there must be none."""
 
     read_columns: ClassVar[tuple[str, ...]] = ("value",)
     """What a read selects after ``i`` and ``r``."""
@@ -178,7 +178,7 @@ def _groups(batches: Iterable[Batch], extend: Callable[[list[Any], int, int, Any
 
 
 class _Count(KindTable):
-    changes: ClassVar[Mapping[str, Change]] = {"count": add, "fraction": add}
+    changes: ClassVar[Mapping[str, Change] | None] = {"count": add, "fraction": add}
 
     def selected(self) -> Sequence[sa.ColumnElement[Any]]:
         count, fraction = self.table.c.count, self.table.c.fraction
@@ -229,7 +229,7 @@ class _Count(KindTable):
 
 
 class _Gauge(KindTable):
-    changes: ClassVar[Mapping[str, Change]] = {"value": lambda present, offered: offered}
+    changes: ClassVar[Mapping[str, Change] | None] = {"value": lambda present, offered: offered}
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
         bind = self._bind
@@ -273,7 +273,7 @@ class _Set(KindTable):
 
 
 class _Histogram(KindTable):
-    changes: ClassVar[Mapping[str, Change]] = {"count": add}
+    changes: ClassVar[Mapping[str, Change] | None] = {"count": add}
     read_columns = ("value", "count")
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
@@ -291,12 +291,15 @@ class _Histogram(KindTable):
         buckets: Buckets = {}
         for i, r, value, count in found:
             row = buckets.setdefault(i, {}).setdefault(r, {})
-            row[value if result is None else result(value)] = count
+            value = value if result is None else result(value)
+            row[value] = row.get(value, 0) + count
         return buckets
 
 
 class _Series(KindTable):
     """The column ``id`` numbers the values of a row from 1, in arrival order."""
+
+    changes: ClassVar[Mapping[str, Change] | None] = None
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         super().__init__(table, column, dialect)

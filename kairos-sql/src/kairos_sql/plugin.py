@@ -29,6 +29,10 @@ def kairos_open(target: Any, config: Config) -> SQLStorage | None:
     if isinstance(target, str | URL):
         return _open_url(target, config)
     if isinstance(target, Engine):
+        if target.get_execution_options().get("schema_translate_map"):
+            raise InvalidValue(
+                "this version of kairos-sql does not take an Engine with a schema_translate_map"
+            )
         kind = _dialect_kind(target.dialect.name, target.dialect.driver)
         return _storage(kind(target), config, owned=False, keep=False)
     if type(target).__module__.partition(".")[0] != "sqlalchemy":

@@ -65,7 +65,10 @@ def data_table(
         limits = dialect.within_limits("count", "fraction" if "fraction" in names else None)
         if limits is not None:
             checks.append(sa.CheckConstraint(limits, name="total_within_64_bits"))
-    return sa.Table(table_name, metadata, *columns, *checks, **dialect.table_options)
+    quoted = sa.quoted_name(
+        table_name, quote=True
+    )  # SQLAlchemy would take a name for plain that ends in a newline
+    return sa.Table(quoted, metadata, *columns, *checks, **dialect.table_options)
 
 
 def layouts_table(metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
@@ -136,4 +139,5 @@ def _compare(there: Mapping[str, str], dialect: Dialect, kind: str, table: sa.Ta
 
 def _plain(sql: TypeEngine[Any], dialect: Dialect) -> str:
     """Return a type as a database shows it, without parameters."""
-    return sql.compile(dialect=dialect.engine_dialect).partition("(")[0].strip().upper()
+    text = sql.compile(dialect=dialect.engine_dialect).upper()
+    return text.partition("(")[0].partition(" COLLATE ")[0].strip()

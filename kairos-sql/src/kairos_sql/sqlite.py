@@ -31,6 +31,13 @@ _TIMEOUT = 30.0
 _CHECKPOINT = 4_000
 """At so many pages of 4 KiB a commit copies the write-ahead log into the file, and waits for the disk."""
 
+_REFUSALS = (
+    sqlite3.IntegrityError,
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+)
 _shared_cache_lock = RLock()
 """Connections to one shared cache refuse each other at once, whatever the timeout: they all take turns."""
 
@@ -111,7 +118,12 @@ class SQLite(Dialect):
 
     def inspect_connection(self, cursor: Any) -> None:
         """Refuse an in-memory database that each connection would have for itself."""
-        self._implicit = getattr(cursor.connection, "autocommit", None) is False
+        autocommit = getattr(cursor.connection, "autocommit", None)
+        if autocommit is True:
+            raise InvalidValue(
+                "connections with autocommit=True cannot commit a batch as one; leave autocommit out of connect_args"
+            )
+        self._implicit = autocommit is False
         cursor.execute("PRAGMA database_list")
         self._memory = not {row[1]: row[2] for row in cursor.fetchall()}["main"]
         if self._memory and not self.one_connection:
@@ -128,6 +140,14 @@ class SQLite(Dialect):
             cursor.execute("ROLLBACK")
         cursor.execute("BEGIN IMMEDIATE")  # a deferred one cannot wait for its turn once it has read
 
+    def in_transaction(self, cursor: Any) -> bool:
+        """Ask the driver."""
+        return bool(cursor.connection.in_transaction) and not self._implicit
+
+    def refused(self, error: Exception) -> bool:
+        """Whether a constraint failed, or the driver would not send a value."""
+        return isinstance(error, _REFUSALS)
+
     def end_read(self, connection: Any) -> None:
         """Leave nothing open."""
         if self._implicit:
@@ -135,7 +155,11 @@ class SQLite(Dialect):
 
     def begin_ddl(self, connection: Connection) -> None:
         """Begin a write at once."""
-        self.begin(connection.connection.cursor())
+        connection.begin()  # an engine's own event for this may send BEGIN
+        cursor = connection.connection.cursor()
+        if not self._implicit and self.in_transaction(cursor):
+            cursor.execute("ROLLBACK")
+        self.begin(cursor)
 
     def table_key(self, table_name: str) -> str:
         """Return the name as SQLite folds it."""
@@ -163,14 +187,14 @@ class SQLite(Dialect):
         """Whether that check has failed."""
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_CHECK
 
-    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change]) -> sa.Insert:
+    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
         """Return ``INSERT … ON CONFLICT``."""
         statement = sqlite.insert(table).values(
             [{c.name: bound(f"{c.name}_{row}") for c in table.columns} for row in range(rows)]
         )
         return _on_conflict(statement, table, changes)
 
-    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change]) -> sa.Insert:
+    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
         """Return ``INSERT … SELECT ?, ?, … FROM (VALUES …) ON CONFLICT``."""
         shared, own = list(table.columns)[:2], list(table.columns)[2:]
         own_names = [f"column{k}" for k, _ in enumerate(own, 1)]  # as SQLite itself names them
@@ -236,7 +260,11 @@ class SQLite(Dialect):
         return _names_lister(table, self.engine_dialect)
 
 
-def _on_conflict(statement: sqlite.Insert, table: sa.Table, changes: Mapping[str, Change]) -> sa.Insert:
+def _on_conflict(
+    statement: sqlite.Insert, table: sa.Table, changes: Mapping[str, Change] | None
+) -> sa.Insert:
+    if changes is None:
+        return statement
     if not changes:
         return statement.on_conflict_do_nothing()
     return statement.on_conflict_do_update(

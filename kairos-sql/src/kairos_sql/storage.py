@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from typing import Any
 
 import sqlalchemy as sa
+from attrs import evolve
 
 from kairos.errors import InvalidValue
 from kairos.storage import Batch, Buckets, Capabilities, Read, Reply, Scope, Storage
@@ -61,7 +62,7 @@ class SQLStorage(Storage):
         metadata = sa.MetaData()
         self._table = data_table(metadata, kind, table_name, column.sql, string_length, dialect)
         self._layouts_table = layouts_table(metadata, dialect)
-        self._commits = GroupCommit(self._store, connections.lock)
+        self._commits = GroupCommit(self._store, connections.lock, self._refused)
         self._rows: KindTable
         self._catalog: Catalog
         self._layouts: Layouts
@@ -82,6 +83,7 @@ class SQLStorage(Storage):
     def ready(self) -> None:
         """Look at the engine, create what is missing, compile the statements."""
         self._connections.read(self._dialect.inspect_connection)
+        self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
         with self._connections.connect() as connection:
             make_ready(connection, self._dialect, self._kind, self._table, self._layouts_table)
         # A dialect compiles rightly only once it has met its server
@@ -119,6 +121,9 @@ class SQLStorage(Storage):
                     "a total would leave 64 bits (or the range of a float): nothing of this call was stored"
                 ) from error
             raise
+
+    def _refused(self, error: Exception) -> bool:
+        return isinstance(error, InvalidValue) or self._dialect.refused(error)
 
     def read(self, request: Read) -> Reply:
         """Return the rows of a range."""

@@ -151,7 +151,8 @@ def _sql_type(value_type: Any, string_length: int, text_length: int) -> TypeEngi
 
 def _python_type(sql: TypeEngine[Any]) -> type:
     as_decimal: bool | None = getattr(sql, "asdecimal", None)
-    if as_decimal is not None and as_decimal is isinstance(sql, sa.Float):
+    wrapped = isinstance(sql, sa.types.TypeDecorator)  # what it gives back is looked at value by value
+    if not wrapped and as_decimal is not None and as_decimal is isinstance(sql, sa.Float):
         raise InvalidValue(
             f"value_type {sql!r}: a binary column read as Decimal, or a decimal column read as float, does not give "
             "values back equal; use Double for float or Numeric(precision, scale) for Decimal"
@@ -221,6 +222,8 @@ def _round_trip(
     """Return a check that sends each value through the type, for types whose behaviour is not known beforehand."""
 
     def convert(value: Any) -> Any:
+        if isinstance(value, Decimal) and not value.is_finite():
+            raise InvalidValue(f"a Decimal value must be finite; got {value!r}")
         try:
             bound = value if bind is None else bind(value)
             back = bound if result is None else result(bound)
