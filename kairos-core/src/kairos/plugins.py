@@ -169,7 +169,6 @@ def _advice(target: Any, what: str, backend: str | None) -> str:
         package = next((hints["clients"][name] for name in modules if name in hints["clients"]), None)
     takers = [f"{_dist(point)} ({point.value})" for points in _candidates(target)[1] for point in points]
     failed = [plugin for plugin in takers if plugin in _broken]
-    what = what.removeprefix("target ")
     if failed:
         lines = [
             f"the backend for the {what} is installed but failed to import: {failed[0]}: {_broken[failed[0]]}"
