@@ -6,8 +6,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "sql-tables.md"
 README = ROOT / "kairos-sql" / "README.md"
@@ -21,7 +19,6 @@ def shown(cursor):
     return [" | ".join(map(str.ljust, row, widths)).rstrip() for row in table]
 
 
-@pytest.mark.skipif(not PAGE.exists(), reason="the page is not part of the package")
 def test_the_page_on_the_tables(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     namespace, answers = {}, 0

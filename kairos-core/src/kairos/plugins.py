@@ -155,10 +155,10 @@ def resolve(target: Any, config: Config, backend: str | None, *, asynchronous: b
                 raise InvalidType(f"{wrong} does not take a {what}: use {right}, or another client")
     if sync_only is not None:
         raise Unsupported(f"the backend {sync_only} does not do asyncio; use Timeseries")
-    raise BackendNotFound(_advice(target, what, backend))
+    raise BackendNotFound(_advice(target, what, by_key, backend))
 
 
-def _advice(target: Any, what: str, backend: str | None) -> str:
+def _advice(target: Any, what: str, by_key: list[tuple[EntryPoint, ...]], backend: str | None) -> str:
     """Return what to tell a caller whose target nobody takes."""
     hints = json.loads(files(__package__).joinpath("hints.json").read_text())
     if isinstance(target, str):
@@ -167,7 +167,7 @@ def _advice(target: Any, what: str, backend: str | None) -> str:
     else:
         modules = [cls.__module__.partition(".")[0] for cls in type(target).__mro__]
         package = next((hints["clients"][name] for name in modules if name in hints["clients"]), None)
-    takers = [f"{_dist(point)} ({point.value})" for points in _candidates(target)[1] for point in points]
+    takers = [f"{_dist(point)} ({point.value})" for points in by_key for point in points]
     failed = [plugin for plugin in takers if plugin in _broken]
     if failed:
         lines = [

@@ -50,7 +50,6 @@ class Dialect(ABC):
         The engine that is used; nothing is sent before :meth:`inspect_connection`.
     """
 
-    name: ClassVar[str]
     table_options: ClassVar[Mapping[str, Any]] = {}
     """Keywords of :class:`sqlalchemy.Table` for tables that are read by their primary key."""
 

@@ -78,7 +78,6 @@ def _switch_to_wal(connection: Any) -> None:
 class SQLite(Dialect):
     """SQLite through the standard library's driver."""
 
-    name = "sqlite"
     table_options: ClassVar[Mapping[str, Any]] = {"sqlite_with_rowid": False}
 
     def __init__(self, engine: Engine) -> None:
