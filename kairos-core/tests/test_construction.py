@@ -130,6 +130,17 @@ def test_constructing_makes_the_storage_ready_and_does_nothing_else(limited: Cal
     assert place.calls == ["ready", "record_layouts", "write", "write"]
 
 
+def test_write_with_options_takes_the_record_with_it(limited: Callable[..., Any]) -> None:
+    place = limited(write_options=frozenset({"pipeline"}))
+    series = Timeseries(place, intervals={"m": {"step": 60}})
+    series.insert("a", 1, pipeline="mine")
+    series.bulk_insert({0: {"a": [1]}}, pipeline="mine")
+    assert place.record_options == [{"pipeline": "mine"}, {"pipeline": "mine"}]
+    series.insert("a", 1)  # the caller's pipeline may never be executed
+    series.insert("a", 1)
+    assert place.record_options == [{"pipeline": "mine"}, {"pipeline": "mine"}, {}]
+
+
 @pytest.mark.parametrize(
     "wrong", [{"colours": "red"}, {"type": "counter"}, {"intervals": {}}, {"tz": "Mars"}, {"read_func": 5}]
 )

@@ -174,7 +174,7 @@ class TestNames:
     def test_delete_all_counts_names_with_live_data(self, opened, batch, url):
         storage = opened(url)
         self.scope(storage, batch)
-        storage.record_layouts({"minute": "{}", "hour": "{}", "other": "{}"})
+        storage.record_layouts({"minute": "{}", "hour": "{}", "other": "{}"}, {})
         assert storage.delete_all({"minute": 5, "hour": None}) == 3
         assert sorted(storage.names({"minute": None, "hour": None, "other": None})) == ["hidden"]
         assert storage.layouts() == {"other": "{}"}
@@ -229,19 +229,19 @@ class TestLayouts:
     def test_the_first_record_of_an_interval_stays(self, opened, url):
         one, two = opened(url), opened(url)
         assert one.layouts() == {}
-        assert one.record_layouts({"minute": "1"}) == {"minute": "1"}
-        assert two.record_layouts({"minute": "2", "hour": "3"}) == {"minute": "1", "hour": "3"}
+        assert one.record_layouts({"minute": "1"}, {}) == {"minute": "1"}
+        assert two.record_layouts({"minute": "2", "hour": "3"}, {}) == {"minute": "1", "hour": "3"}
         assert one.layouts() == {"minute": "1", "hour": "3"}
         two.forget_layouts(["minute", "nothing"])
         assert one.layouts() == {"hour": "3"}
 
     def test_tables_have_their_own(self, opened, url):
-        opened(url, table_name="one").record_layouts({"minute": "1"})
+        opened(url, table_name="one").record_layouts({"minute": "1"}, {})
         assert opened(url, table_name="two").layouts() == {}
         assert opened(url, table_name="ONE").layouts() == {"minute": "1"}  # SQLite folds names of tables
 
     def test_those_of_a_dropped_table_are_forgotten(self, opened, url, tmp_path):
-        opened(url).record_layouts({"minute": "1"})
+        opened(url).record_layouts({"minute": "1"}, {})
         with sqlite3.connect(tmp_path / "test.sqlite") as connection:
             connection.execute("DROP TABLE count")
         connection.close()
@@ -318,7 +318,7 @@ def test_no_statement_scans_the_table(opened, batch, url, kind):
         storage.span("a", interval, 3)
     storage.names(scope)
     storage.layouts()
-    storage.record_layouts({"minute": "1"})
+    storage.record_layouts({"minute": "1"}, {})
     storage.expire({"minute": 5, "hour": 5}, None)
     storage.delete(["a"], scope)
     storage.delete_all(scope)

@@ -62,7 +62,7 @@ class Plain(Storage):
     def layouts(self):
         return {interval: text for (kind, interval), text in self.place.recorded.items() if kind == self.kind}
 
-    def record_layouts(self, layouts):
+    def record_layouts(self, layouts, options):
         with self.place.lock:
             return {i: self.place.recorded.setdefault((self.kind, i), text) for i, text in layouts.items()}
 

@@ -395,15 +395,15 @@ class RemovedAMinuteEarly(Plain):
 
 @wrong("test_storage_layouts")
 class LayoutsOverwritten(Plain):
-    def record_layouts(self, layouts):
+    def record_layouts(self, layouts, options):
         self.place.recorded.update({(self.kind, i): text for i, text in layouts.items()})
         return dict(layouts)
 
 
 @wrong("test_storage_layouts")
 class LayoutsNotReturned(Plain):
-    def record_layouts(self, layouts):
-        super().record_layouts(layouts)
+    def record_layouts(self, layouts, options):
+        super().record_layouts(layouts, options)
         return layouts
 
 

@@ -122,8 +122,8 @@ class AsyncTimeseries:
         value = insert_value(handle.settings.kind, value)
         batch, written = handle.writer.insert(name, value, timestamp, self._clock(), intervals, write_options)
         if batch.writes:
-            if handle.recorded != handle.epoch:
-                await self._record(storage, handle)
+            if handle.recorded != handle.epoch or write_options:
+                await self._record(storage, handle, write_options)
             await storage.write(batch)
         return written
 
@@ -134,8 +134,8 @@ class AsyncTimeseries:
         storage, handle = await self._open()
         batch, written = handle.writer.bulk_insert(inserts, self._clock(), intervals, write_options)
         if batch.writes:
-            if handle.recorded != handle.epoch:
-                await self._record(storage, handle)
+            if handle.recorded != handle.epoch or write_options:
+                await self._record(storage, handle, write_options)
             await storage.write(batch)
         return written
 
@@ -278,12 +278,14 @@ class AsyncTimeseries:
     async def __aexit__(self, *exc_info: object) -> None:
         await self.close()
 
-    async def _record(self, storage: AsyncStorage, handle: Handle) -> None:
+    async def _record(self, storage: AsyncStorage, handle: Handle, write_options: Mapping[str, Any]) -> None:
         """Record the layouts before this handle's first write, and compare with what is there."""
         epoch = handle.epoch
-        handle.check_layouts(await storage.layouts())  # a handle that is refused records nothing
-        handle.check_layouts(await storage.record_layouts(handle.layouts))
-        handle.recorded = epoch
+        if handle.recorded != epoch:
+            handle.check_layouts(await storage.layouts())  # a handle that is refused records nothing
+        handle.check_layouts(await storage.record_layouts(handle.layouts, write_options))
+        if not write_options:  # a deferred write may never be carried out, nor its record
+            handle.recorded = epoch
 
 
 async def _reply(storage: AsyncStorage, query: Query) -> Reply:

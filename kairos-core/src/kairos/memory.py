@@ -121,7 +121,7 @@ class MemoryStorage(Storage):
         with self.store._lock:
             return dict(self.place.layouts)
 
-    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
         with self.store._lock:
             return {
@@ -263,9 +263,11 @@ class AsyncMemoryStorage(AsyncStorage):
         """Return the recorded layouts."""
         return self._sync.layouts()
 
-    async def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    async def record_layouts(
+        self, layouts: Mapping[str, str], options: Mapping[str, Any]
+    ) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
-        return self._sync.record_layouts(layouts)
+        return self._sync.record_layouts(layouts, options)
 
     async def write(self, batch: Batch) -> None:
         """Store a batch."""

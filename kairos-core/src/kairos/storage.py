@@ -300,10 +300,12 @@ class Storage(ABC):
         """Return what :meth:`record_layouts` recorded in this place for this kind: interval name -> text."""
 
     @abstractmethod
-    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record those intervals that have no record yet, and return what is recorded now for ``layouts``.
 
-        Called before a handle's first write. Of several at once the first wins, for each interval.
+        Called before a handle's first write, and before each write with options, which are then ``options``: a
+        write that an option defers (to the caller's pipeline, say) takes its record with it, and what is not known
+        yet may be missing in the answer. Of several at once the first wins, for each interval.
         """
 
     @abstractmethod
@@ -368,10 +370,14 @@ class AsyncStorage(ABC):
         """Return what :meth:`record_layouts` recorded in this place for this kind: interval name -> text."""
 
     @abstractmethod
-    async def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    async def record_layouts(
+        self, layouts: Mapping[str, str], options: Mapping[str, Any]
+    ) -> Mapping[str, str]:
         """Record those intervals that have no record yet, and return what is recorded now for ``layouts``.
 
-        Called before a handle's first write. Of several at once the first wins, for each interval.
+        Called before a handle's first write, and before each write with options, which are then ``options``: a
+        write that an option defers (to the caller's pipeline, say) takes its record with it, and what is not known
+        yet may be missing in the answer. Of several at once the first wins, for each interval.
         """
 
     @abstractmethod

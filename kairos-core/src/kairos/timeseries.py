@@ -145,8 +145,8 @@ class Timeseries:
         value = insert_value(handle.settings.kind, value)
         batch, written = handle.writer.insert(name, value, timestamp, self._clock(), intervals, write_options)
         if batch.writes:
-            if handle.recorded != handle.epoch:
-                self._record()
+            if handle.recorded != handle.epoch or write_options:
+                self._record(write_options)
             storage.write(batch)
         return written
 
@@ -170,8 +170,8 @@ class Timeseries:
         storage, handle = self._storage, self._handle
         batch, written = handle.writer.bulk_insert(inserts, self._clock(), intervals, write_options)
         if batch.writes:
-            if handle.recorded != handle.epoch:
-                self._record()
+            if handle.recorded != handle.epoch or write_options:
+                self._record(write_options)
             storage.write(batch)
         return written
 
@@ -361,13 +361,15 @@ class Timeseries:
     def __exit__(self, *exc_info: object) -> None:
         self.close()
 
-    def _record(self) -> None:
+    def _record(self, write_options: Mapping[str, Any]) -> None:
         """Record the layouts before this handle's first write, and compare with what is there."""
         storage, handle = self._storage, self._handle
         epoch = handle.epoch
-        handle.check_layouts(storage.layouts())  # a handle that is refused records nothing
-        handle.check_layouts(storage.record_layouts(handle.layouts))
-        handle.recorded = epoch
+        if handle.recorded != epoch:
+            handle.check_layouts(storage.layouts())  # a handle that is refused records nothing
+        handle.check_layouts(storage.record_layouts(handle.layouts, write_options))
+        if not write_options:  # a deferred write may never be carried out, nor its record
+            handle.recorded = epoch
 
 
 def _reply(storage: Storage, query: Query) -> Reply:

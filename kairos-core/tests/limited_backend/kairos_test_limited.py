@@ -25,6 +25,7 @@ class Place:
     calls: list[str] = Factory(list)
     batches: list[Batch] = Factory(list)
     reads: list[Read] = Factory(list)
+    record_options: list[Mapping[str, Any]] = Factory(list)
     client_config: dict[str, Any] = Factory(dict)
     options: dict[str, Any] = Factory(dict)
     pause: float = 0  # seconds that opening takes with asyncio, before and after it connects
@@ -41,9 +42,10 @@ class LimitedStorage(MemoryStorage):
     def ready(self) -> None:
         self.limits.calls.append("ready")
 
-    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         self.limits.calls.append("record_layouts")
-        return super().record_layouts(layouts)
+        self.limits.record_options.append(options)
+        return super().record_layouts(layouts, options)
 
     def write(self, batch: Batch) -> None:
         self.limits.calls.append("write")

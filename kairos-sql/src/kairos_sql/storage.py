@@ -95,7 +95,7 @@ class SQLStorage(Storage):
         """Return the recorded layouts."""
         return self._connections.read(self._layouts.all)
 
-    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
         return self._connections.write(lambda cursor: self._layouts.record(cursor, layouts))
 

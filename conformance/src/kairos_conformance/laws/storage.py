@@ -184,8 +184,8 @@ class StorageLaws(Laws):
         intervals = {mine: {"step": 10}, theirs: {"step": 10}}
         with place.storage(kind, intervals) as one, place.storage(kind, intervals) as two:
             assert not {mine, theirs} & set(one.layouts())
-            assert dict(one.record_layouts({mine: "first"})) == {mine: "first"}
-            assert dict(two.record_layouts({mine: "second", theirs: "third"})) == {
+            assert dict(one.record_layouts({mine: "first"}, {})) == {mine: "first"}
+            assert dict(two.record_layouts({mine: "second", theirs: "third"}, {})) == {
                 mine: "first",
                 theirs: "third",
             }

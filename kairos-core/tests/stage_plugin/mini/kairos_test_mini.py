@@ -54,7 +54,7 @@ class MiniStorage(Storage):
     def layouts(self) -> Mapping[str, str]:
         return dict(self._layouts)
 
-    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         with self._lock:
             return {interval: self._layouts.setdefault(interval, text) for interval, text in layouts.items()}
 

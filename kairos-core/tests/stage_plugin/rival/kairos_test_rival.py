@@ -32,7 +32,7 @@ class RivalStorage(Storage):
     def layouts(self) -> Mapping[str, str]:
         return {}
 
-    def record_layouts(self, layouts: Mapping[str, str]) -> Mapping[str, str]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         return layouts
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
