@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .kinds import KINDS
 from .law import MARKER, SEMANTICS, UNDECLARED, Outcome, law_of
 from .profiles import PROFILES, VARIABLE
 from .report import table
@@ -22,8 +24,16 @@ _OUTCOMES = pytest.StashKey[list[Outcome]]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add ``--kairos-profile``."""
-    parser.getgroup("kairos conformance").addoption(
+    """Add ``--kairos-profile`` and ``--kairos-kind``."""
+    group = parser.getgroup("kairos conformance")
+    group.addoption(
+        "--kairos-kind",
+        choices=KINDS,
+        action="append",
+        default=[],
+        help="only the laws for this kind, and those that are about none (may be repeated)",
+    )
+    group.addoption(
         "--kairos-profile",
         choices=tuple(PROFILES),
         default=None,
@@ -42,9 +52,41 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     """Write the law on the item, in a form that travels with its report (also between xdist's processes)."""
     law = law_of(item)
     if law is not None:
-        params = getattr(getattr(item, "callspec", None), "params", {})
         suite = item.nodeid.rsplit("::", 1)[0]
-        item.user_properties.append((LAW, [suite, *law, str(params.get("kind", "any"))]))
+        item.user_properties.append((LAW, [suite, *law, _kind(item)]))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let the simplest laws come first, and leave out those for kinds that nobody asked for."""
+    for start, end in _suites(items):
+        items[start:end] = sorted(items[start:end], key=_group)
+    kinds = config.getoption("--kairos-kind")
+    if kinds:
+        dropped = [item for item in items if law_of(item) and _kind(item) not in (*kinds, "any")]
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if item not in set(dropped)]
+
+
+def _suites(items: list[pytest.Item]) -> list[tuple[int, int]]:
+    """Return the stretches of items that are laws of one subclass."""
+    found = []
+    for suite, stretch in groupby(enumerate(items), lambda pair: law_of(pair[1]) and pair[1].parent):
+        if suite:
+            numbers = [number for number, _ in stretch]
+            found.append((numbers[0], numbers[-1] + 1))
+    return found
+
+
+def _group(item: pytest.Item) -> int:
+    """Return where the law's group stands among the bases of its suite."""
+    function: Any = getattr(item, "originalname", item.name)
+    groups: tuple[type, ...] = item.cls.__mro__  # type: ignore[attr-defined]
+    return next(number for number, group in enumerate(groups) if function in vars(group))
+
+
+def _kind(item: pytest.Item) -> str:
+    """Return the kind that a law's test is about, or ``"any"``."""
+    return str(getattr(getattr(item, "callspec", None), "params", {}).get("kind", "any"))
 
 
 @pytest.hookimpl(wrapper=True)

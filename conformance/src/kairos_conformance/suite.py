@@ -20,8 +20,8 @@ __all__ = ["Suite"]
 
 
 class Suite(
-    CapabilityLaws,
     StorageLaws,
+    CapabilityLaws,
     ConstructionLaws,
     TimeLaws,
     WritingLaws,

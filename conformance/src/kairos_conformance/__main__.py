@@ -1,0 +1,131 @@
+"""``python -m kairos_conformance URL`` and ``python -m kairos_conformance new NAME``."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import kairos
+from kairos.errors import KairosError
+from kairos.plugins import redact
+
+from .kinds import KINDS
+from .profiles import PROFILES
+
+__all__ = ["main"]
+
+USAGE = """\
+  python -m kairos_conformance URL [options]   run the suite on the place that a URL names
+  python -m kairos_conformance new NAME        make a project for a new backend
+"""
+
+SUITE = "from kairos_conformance.against import TestBackend\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the command line asks for; return the exit code: 0 only if every law held."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    return _new(given[1:]) if given[:1] == ["new"] else _run(given)
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the suite on a URL."""
+    parser = argparse.ArgumentParser(
+        prog="python -m kairos_conformance",
+        usage=f"\n{USAGE}",
+        description="Hold a kairos backend to every law; the place that the URL names is filled and emptied.",
+    )
+    parser.add_argument("url", metavar="URL", help="a place that the suite may fill and empty")
+    parser.add_argument("--profile", choices=tuple(PROFILES), default="quick", help="how long to try")
+    parser.add_argument("--kind", choices=KINDS, action="append", help="only this kind (may be repeated)")
+    parser.add_argument(
+        "-o",
+        "--option",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        type=_option,
+        help="an option of the timeseries; the value is a Python literal, else text (may be repeated)",
+    )
+    parser.add_argument("-k", metavar="LAWS", help="only laws whose test's name matches, as in pytest")
+    parser.add_argument("-x", "--exitfirst", action="store_true", help="stop at the first law that fails")
+    parser.add_argument("-v", "--verbose", action="store_true", help="name each law as it is tried")
+    asked = parser.parse_args(arguments)
+    options = dict(asked.option)
+    if not _opens(asked.url, options):
+        return 2
+    import pytest  # from here on: whoever makes a project needs none of it
+
+    from .asked import Asked
+
+    with tempfile.TemporaryDirectory(prefix="kairos-conformance-") as folder:
+        os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
+        Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")  # no settings of the working directory's
+        Path(folder, "test_backend.py").write_text(SUITE, "utf-8")
+        flags = ["-v" if asked.verbose else "-q", "-p", "no:cacheprovider", "--rootdir", folder]
+        flags += [
+            "-W",
+            "error",
+            "-W",
+            "ignore::pytest.PytestAssertRewriteWarning",
+        ]  # this package is imported
+        flags += ["--kairos-profile", asked.profile, *(f"--kairos-kind={kind}" for kind in asked.kind or ())]
+        flags += ["-x"] if asked.exitfirst else []
+        flags += ["-k", asked.k] if asked.k else []
+        return int(pytest.main([*flags, folder], plugins=[Asked(asked.url, options)]))
+
+
+def _option(text: str) -> tuple[str, Any]:
+    """Return the name and value of ``name=value``."""
+    name, separator, value = text.partition("=")
+    if not separator or not name.isidentifier():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE, as in value_type=str")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value
+
+
+def _opens(url: str, options: dict[str, Any]) -> bool:
+    """Return whether the place can be opened at all; say why not."""
+    try:
+        kairos.Timeseries(
+            url, **{"type": "count", "intervals": {"kit_declares": {"step": 1}}, **options}
+        ).close()
+    except (KairosError, OSError) as error:
+        print(f"{redact(url)} can't be opened: {type(error).__name__}: {error}", file=sys.stderr)
+        return False
+    return True
+
+
+def _new(arguments: list[str]) -> int:
+    """Make a project for a new backend."""
+    from .project import BadName, create
+
+    parser = argparse.ArgumentParser(
+        prog="python -m kairos_conformance new",
+        description="Make a project for a new backend, in a folder kairos-NAME of the working directory.",
+    )
+    parser.add_argument("name", metavar="NAME", help="the store's name: lower case letters and digits")
+    asked = parser.parse_args(arguments)
+    try:
+        folder = create(asked.name, Path.cwd())
+    except (BadName, FileExistsError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    print(
+        f"{folder.name}/ is made. What comes next:\n"
+        f"  cd {folder.name} && pip install -e . kairos-conformance && pytest -x\n"
+        "Each law that fails says what the storage has still to do; docs/storage-contract.md is the tour."
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
