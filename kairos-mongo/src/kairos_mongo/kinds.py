@@ -1,0 +1,123 @@
+"""What each kind keeps in the field ``value``: the update that adds to it, and the row that it is. Pure."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from bson.int64 import Int64
+
+from .keys import Keys
+
+__all__ = ["KindDocuments", "kind_documents"]
+
+Document = Mapping[str, Any]
+
+
+class KindDocuments(ABC):
+    """How one kind is kept."""
+
+    fields: ClassVar[tuple[str, ...]] = ("value",)
+    """The fields that :meth:`row` looks at."""
+
+    @abstractmethod
+    def change(self, payload: Any) -> dict[str, Any]:
+        """Return the update that adds a payload to a document, or to none."""
+
+    @abstractmethod
+    def row(self, document: Document) -> Any:
+        """Return the row of a document."""
+
+    def alone(self, payload: Any) -> bool:
+        """Return whether a payload is one value at most: such an update is small enough for any message."""
+        return True
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as kairos takes it: the driver reads 64-bit integers as a subclass of int."""
+    return int(value) if type(value) is Int64 else value
+
+
+class _Series(KindDocuments):
+    def change(self, payload: list[Any]) -> dict[str, Any]:
+        return {"$push": {"value": payload[0] if len(payload) == 1 else {"$each": payload}}}
+
+    def row(self, document: Document) -> list[Any]:
+        values: list[Any] = document["value"]
+        return list(map(_plain, values)) if Int64 in set(map(type, values)) else values
+
+    def alone(self, payload: list[Any]) -> bool:
+        return len(payload) == 1
+
+
+class _Set(KindDocuments):
+    def change(self, payload: set[Any]) -> dict[str, Any]:
+        return {"$addToSet": {"value": {"$each": list(payload)}}}
+
+    def row(self, document: Document) -> set[Any]:
+        return set(map(_plain, document["value"]))
+
+    def alone(self, payload: set[Any]) -> bool:
+        return len(payload) == 1
+
+
+class _Gauge(KindDocuments):
+    def change(self, payload: Any) -> dict[str, Any]:
+        return {"$set": {"value": payload}}
+
+    def row(self, document: Document) -> Any:
+        return _plain(document["value"])
+
+
+class _Count(KindDocuments):
+    """Whole increments and others apart: 2**53 + 1 and 0.5 in one number would be rounded."""
+
+    fields = ("value", "fraction")
+
+    def change(self, payload: float) -> dict[str, Any]:
+        if type(payload) is int:
+            return {"$inc": {"value": payload}}
+        return {"$inc": {"value": 0, "fraction": payload}}
+
+    def row(self, document: Document) -> float:
+        whole, fraction = int(document["value"]), document.get("fraction")
+        if fraction is None:
+            return whole
+        if fraction.is_integer():
+            return whole + int(fraction)
+        total: float = whole + fraction
+        return int(total) if total.is_integer() else total
+
+
+class _Histogram(KindDocuments):
+    def __init__(self, keys: Keys) -> None:
+        self._keys = keys
+
+    def change(self, payload: Mapping[Any, int]) -> dict[str, Any]:
+        write = self._keys.write
+        return {"$inc": {f"value.{write(value)}": count for value, count in payload.items()}}
+
+    def row(self, document: Document) -> dict[Any, int]:
+        row: dict[Any, int] = {}
+        read = self._keys.read
+        for key, count in document["value"].items():
+            value = read(key)  # keys of two types can be equal: 1, 1.0, True
+            row[value] = row.get(value, 0) + int(count)
+        return row
+
+    def alone(self, payload: Mapping[Any, int]) -> bool:
+        return len(payload) == 1
+
+
+def kind_documents(kind: str, keys: Keys) -> KindDocuments:
+    """Return how a kind is kept."""
+    if kind == "histogram":
+        return _Histogram(keys)
+    plain: Mapping[str, type[KindDocuments]] = {
+        "series": _Series,
+        "count": _Count,
+        "gauge": _Gauge,
+        "set": _Set,
+    }
+    return plain[kind]()

@@ -1,0 +1,89 @@
+"""The hook implementation: from a target and options to a storage, without I/O."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pymongo import MongoClient
+from pymongo.database import Database
+from pymongo.errors import InvalidName
+
+from kairos.errors import InvalidType, InvalidValue, show
+from kairos.hookspecs import hookimpl
+from kairos.storage import Config
+
+from .driver import Driver
+from .keys import Keys, check_escape_character
+from .kinds import kind_documents
+from .place import Place
+from .protocol import Protocol
+from .storage import MongoStorage
+from .values import values_of
+
+__all__ = ["kairos_open"]
+
+_SCHEMES = ("mongodb", "mongodb+srv")
+_DATABASE = "kairos"
+_ESCAPE_CHARACTER = "\uffff"
+
+
+@hookimpl
+def kairos_open(target: Any, config: Config) -> MongoStorage | None:
+    """Open ``mongodb://`` and ``mongodb+srv://`` URLs, a MongoClient or a Database."""
+    if isinstance(target, str):
+        return _open_url(target, config)
+    if isinstance(target, MongoClient):
+        return _storage(target.get_default_database(_DATABASE), config, None)
+    if isinstance(target, Database):
+        return _storage(target, config, None)
+    if type(target).__module__.partition(".")[0] != "pymongo":
+        return None
+    name = type(target).__name__
+    hint = "it is for kairos.AsyncTimeseries" if name.startswith("Async") else "pass its client or database"
+    raise InvalidType(f"target must be a URL, a pymongo MongoClient or a Database; got {name}: {hint}")
+
+
+def _open_url(target: str, config: Config) -> MongoStorage | None:
+    scheme, separator, rest = target.partition("://")
+    scheme = scheme.lower()
+    if not separator or scheme not in _SCHEMES:
+        return None
+    if scheme == "mongodb" and (not rest or rest.startswith(("/", "?"))):
+        rest = f"localhost{rest}"
+    wanted = config.client_config.pop("database", None)
+    client: MongoClient[Any] = MongoClient(f"{scheme}://{rest}", **{"connect": False, **config.client_config})
+    database = client.get_default_database(_DATABASE) if wanted is None else _database(client, wanted)
+    return _storage(database, config, client)
+
+
+def _database(client: MongoClient[Any], name: Any) -> Database[Any]:
+    if not isinstance(name, str):
+        raise InvalidType(
+            f"client_config['database'] must be the name of a database; got {show(name)} ({type(name).__name__})"
+        )
+    try:
+        return client.get_database(name)
+    except InvalidName as error:
+        raise InvalidValue(f"client_config['database'] is {show(name)}: {error}") from error
+
+
+def _storage(database: Database[Any], config: Config, owned: MongoClient[Any] | None) -> MongoStorage:
+    if not database.write_concern.acknowledged:
+        raise InvalidValue(
+            "the write concern w=0 gives no answer, so that nobody would learn of a write that was refused or lost; "
+            "leave w out, or pass 1 or more, or 'majority'"
+        )
+    prefix = config.option("prefix", "")
+    if not isinstance(prefix, str):
+        raise InvalidType(
+            f"prefix must be a str that names of collections begin with; got {show(prefix)} ({type(prefix).__name__})"
+        )
+    if "\0" in prefix or any("\ud800" <= character <= "\udfff" for character in prefix):
+        raise InvalidValue(f"prefix must be a str without NUL and lone surrogates; got {show(prefix)}")
+    escape_character = check_escape_character(config.option("escape_character", _ESCAPE_CHARACTER))
+    codec = database.codec_options
+    documents = kind_documents(config.kind, Keys(escape_character, codec.tz_aware))
+    place = Place.of(config.kind, config.intervals, str.__str__(prefix), database.name)
+    protocol = Protocol(place, documents, escape_character if config.kind == "histogram" else None)
+    driver = Driver(database, majority=owned is not None)
+    return MongoStorage(protocol, driver, values_of(config.kind, codec), owned)

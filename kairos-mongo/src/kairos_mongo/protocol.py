@@ -1,0 +1,256 @@
+"""The protocol: kairos' contract as requests to the driver and what their answers mean. No I/O.
+
+Generators yield one request per round trip and are sent its answer (``kairos.sansio``), so that a client that
+waits and one of asyncio share all of this.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+
+from kairos.errors import InvalidType, SchemaMismatch, show
+from kairos.storage import Batch, Buckets, Read, Reply, Scope
+
+from . import requests as ask
+from .errors import explained, not_upserted
+from .kinds import KindDocuments
+from .place import INDEX, LAYOUTS, TTL_INDEX, Place, expire_at, offset_of, portions
+
+__all__ = ["Protocol"]
+
+Result = TypeVar("Result")
+Steps = Generator[ask.Request, Any, Result]
+
+_RACES = 10
+"""How often an update that lost the race to create a document is sent again."""
+
+_BY_INTERVAL = (("interval", 1), ("resolution", 1))
+
+
+class Protocol:
+    """The protocol of one timeseries.
+
+    Parameters
+    ----------
+    place
+        Where its documents are.
+    documents
+        How its kind is kept.
+    escape_character
+        What the keys of its histograms are written with; None for the other kinds.
+    """
+
+    def __init__(self, place: Place, documents: KindDocuments, escape_character: str | None) -> None:
+        self._place = place
+        self._documents = documents
+        self._escape_character = escape_character
+        self._projection = {"_id": 0, "name": 1, "interval": 1, "resolution": 1} | dict.fromkeys(
+            documents.fields, 1
+        )
+
+    def ready(self) -> Steps[None]:
+        """Create the indexes that are missing; a failure warns, since nothing but speed and tidiness needs them."""
+        for collection in self._place.collections.values():
+            try:
+                there = yield ask.Indexes(collection)
+            except OperationFailure:  # it takes a right of its own to see them
+                there = ()
+            wanted = [INDEX] if collection not in self._place.expiring else [INDEX, TTL_INDEX]
+            for index in wanted:
+                if any(_serves(one, index) for one in there):
+                    continue
+                try:
+                    yield ask.CreateIndex(collection, index)
+                except OperationFailure as error:
+                    use = (
+                        "MongoDB will not remove dead buckets" if index is TTL_INDEX else "reads will be slow"
+                    )
+                    warnings.warn(
+                        f"the index {index['key']} of the collection {show(collection)} could not be created, so that "
+                        f"{use}: {error}",
+                        RuntimeWarning,
+                        stacklevel=2,
+                    )
+
+    def layouts(self) -> Steps[dict[str, str]]:
+        """Return the recorded layouts of the configured intervals."""
+        ids = {self._place.layout_id(interval): interval for interval in self._place.collections}
+        fields = {"layout": 1, "escape_character": 1}
+        found = yield ask.Find(LAYOUTS, {"_id": {"$in": list(ids)}}, fields, primary=True)
+        for record in found:
+            recorded = record.get("escape_character")
+            if recorded != self._escape_character:
+                raise SchemaMismatch(
+                    f"interval {show(ids[record['_id']])} was written with escape_character {show(recorded)}; "
+                    f"got {show(self._escape_character)}"
+                )
+        return {ids[record["_id"]]: record["layout"] for record in found}
+
+    def record_layouts(self, layouts: Mapping[str, str]) -> Steps[dict[str, str]]:
+        """Record layouts that are not there yet."""
+        updates = []
+        for interval, layout in layouts.items():
+            record = {
+                "kind": self._place.kind,
+                "collection": self._place.collections[interval],
+                "layout": layout,
+            }
+            if self._escape_character is not None:
+                record["escape_character"] = self._escape_character
+            identity = {"_id": self._place.layout_id(interval)}
+            updates.append({"q": identity, "u": {"$setOnInsert": record}, "upsert": True})
+        yield from _update(LAYOUTS, updates, alone=False)
+        recorded = yield from self.layouts()
+        return {interval: recorded[interval] for interval in layouts if interval in recorded}
+
+    def forget_layouts(self, intervals: Sequence[str]) -> Steps[None]:
+        """Remove recorded layouts."""
+        yield ask.Delete(LAYOUTS, {"_id": {"$in": list(map(self._place.layout_id, intervals))}})
+
+    def write(self, batch: Batch) -> Steps[None]:
+        """Upsert one document for each name and bucket."""
+        place, documents = self._place, self._documents
+        offset = offset_of(batch.now)
+        by_collection: dict[str, list[dict[str, Any]]] = {}
+        for write in batch.writes:
+            updates = by_collection.setdefault(place.collections[write.interval], [])
+            i, r, extend = write.i, write.r, {"expire_at": expire_at(write.deadline, offset)}
+            for name, payload in write.rows.items():
+                update = documents.change(payload)
+                update["$max"] = extend
+                update["$setOnInsert"] = {"kind": place.kind, "name": name, "interval": i, "resolution": r}
+                updates.append({"q": {"_id": place.id(name, i, r)}, "u": update, "upsert": True})
+        for collection, updates in by_collection.items():
+            yield from _update(collection, updates, len(updates) == 1 and documents.alone(payload))
+
+    def read(self, request: Read) -> Steps[Reply]:
+        """Return the rows of a range."""
+        if request.fetch is not None:
+            return (yield from self._fetch(request, request.fetch))
+        collection, row = self._place.collections[request.interval], self._documents.row
+        first, last = request.first, request.last
+        data: dict[str, Buckets] = {}
+        if first == last and request.resolutions is None:
+            ids = {self._place.id(name, first, None): name for name in request.names}
+            if len(ids) == 1:
+                ((id, name),) = ids.items()
+                document = yield ask.FindById(collection, id)
+                return Reply({} if document is None else {name: {first: {None: row(document)}}})
+            for some in portions(list(ids)):
+                found = yield ask.Find(collection, {"_id": {"$in": list(some)}}, self._projection)
+                for document in found:
+                    data[document["name"]] = {first: {None: row(document)}}
+            return Reply(data)
+        for some in portions(request.names):
+            where = self._place.filter(some, first, last)
+            found = yield ask.Find(collection, where, self._projection)
+            for document in found:
+                buckets = data.setdefault(document["name"], {})
+                buckets.setdefault(int(document["interval"]), {})[_plain(document["resolution"])] = row(
+                    document
+                )
+        return Reply(data)
+
+    def _fetch(self, request: Read, fetch: Callable[..., Any]) -> Steps[Reply]:
+        """Ask the caller's own fetch, name by name."""
+        collection, row = self._place.collections[request.interval], self._documents.row
+        one = request.first == request.last and request.resolutions is None
+        data: dict[str, Buckets] = {}
+        for name in request.names:
+            keywords = {
+                "spec": self._place.filter([name], request.first, request.last),
+                "sort": None if one else list(_BY_INTERVAL),
+                "method": "find_one" if one else "find",
+            }
+            found = yield ask.Fetch(collection, fetch, keywords)
+            try:
+                if one:
+                    if found is not None:
+                        data[name] = {request.first: {None: row(found)}}
+                    continue
+                buckets = data[name] = {}
+                for record in found:
+                    i, r = int(record["interval"]), _plain(record.get("resolution"))
+                    buckets.setdefault(i, {})[r] = row(record)
+            except (KeyError, TypeError, AttributeError) as error:
+                wanted = (
+                    "a record with value, or None" if one else "records with value, interval and resolution"
+                )
+                raise InvalidType(f"fetch must return {wanted}; got {show(found)}") from error
+        return Reply(data)
+
+    def names(self, scope: Scope) -> Steps[set[str]]:
+        """Return the names with data."""
+        found: set[str] = set()
+        for interval, first in scope.items():
+            where = self._place.filter(first=first)
+            found.update((yield ask.Group(self._place.collections[interval], where, "name")))
+        return found
+
+    def span(self, name: str, interval: str, at_least: int | None) -> Steps[tuple[int, int] | None]:
+        """Return the first and last bucket with data."""
+        collection, where = self._place.collections[interval], self._place.filter([name], at_least)
+        ends = []
+        for direction in (1, -1):
+            sort = [("interval", direction)]
+            found = yield ask.Find(collection, where, {"_id": 0, "interval": 1}, sort, limit=1)
+            if not found:
+                return None
+            ends.append(int(found[0]["interval"]))
+        return ends[0], ends[1]
+
+    def delete(self, names: Sequence[str], scope: Scope) -> Steps[int]:
+        """Remove names."""
+        live: set[str] = set()
+        for some in portions(names):
+            for interval, first in scope.items():
+                collection, where = self._place.collections[interval], self._place.filter(some)
+                if len(some) == 1 and first is None:
+                    if (yield ask.Delete(collection, where)):
+                        live.update(some)
+                    continue
+                live.update((yield ask.Group(collection, self._place.filter(some, first), "name")))
+                yield ask.Delete(collection, where)
+        return len(live)
+
+    def delete_all(self, scope: Scope) -> Steps[int]:
+        """Remove all names at once."""
+        live = yield from self.names(scope)
+        for interval in scope:
+            yield ask.Delete(self._place.collections[interval], self._place.filter())
+        yield from self.forget_layouts(tuple(scope))
+        return len(live)
+
+
+def _update(collection: str, updates: Sequence[Mapping[str, Any]], alone: bool) -> Steps[None]:
+    """Send updates; send those again that lost the race to create a document, which MongoDB did not carry out."""
+    for left in range(_RACES, -1, -1):
+        try:
+            yield ask.Update(collection, updates, alone)
+            return
+        except PyMongoError as error:
+            lost = not_upserted(error) if isinstance(error, BulkWriteError) else None
+            if not lost or not left:
+                reason = explained(error, updates)
+                if reason is error:
+                    raise
+                raise reason from error
+            updates = [updates[position] for position in lost]
+
+
+def _serves(index: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Return whether an index that is there does what one that is wanted would."""
+    keys = list(index["key"].items())
+    if wanted is TTL_INDEX:
+        return keys == list(wanted["key"].items()) and "expireAfterSeconds" in index
+    return (
+        keys[: len(wanted["key"])] == list(wanted["key"].items()) and "partialFilterExpression" not in index
+    )
+
+
+def _plain(number: int | None) -> int | None:
+    return None if number is None else int(number)

@@ -1,0 +1,107 @@
+"""What the protocol asks of the driver: each is one round trip, except where a cursor needs more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, frozen
+
+__all__ = [
+    "CreateIndex",
+    "Delete",
+    "Fetch",
+    "Find",
+    "FindById",
+    "Group",
+    "Indexes",
+    "Request",
+    "Update",
+]
+
+
+@frozen
+class Indexes:
+    """List a collection's indexes. Answer: their documents."""
+
+    collection: str
+
+
+@frozen
+class CreateIndex:
+    """Create an index, given as the command ``createIndexes`` takes it."""
+
+    collection: str
+    index: Mapping[str, Any]
+
+
+@define
+class Update:
+    """Send updates of distinct documents, in any order, as the command ``update`` takes them.
+
+    The driver raises BulkWriteError, with ``writeErrors``, if some were refused.
+
+    Attributes
+    ----------
+    alone
+        Whether this is a single update, small enough for any message.
+    """
+
+    collection: str
+    updates: Sequence[Mapping[str, Any]]
+    alone: bool
+
+
+@define
+class FindById:
+    """Read one document. Answer: it, or None."""
+
+    collection: str
+    id: str
+
+
+@define
+class Find:
+    """Read documents. Answer: a list of them.
+
+    Attributes
+    ----------
+    primary
+        Whether only the primary may answer, whatever the caller's read preference is.
+    """
+
+    collection: str
+    filter: Mapping[str, Any]
+    projection: Mapping[str, Any]
+    sort: Sequence[tuple[str, int]] | None = None
+    limit: int = 0
+    primary: bool = False
+
+
+@frozen
+class Group:
+    """Read the distinct values of a field. Answer: a list of them."""
+
+    collection: str
+    filter: Mapping[str, Any]
+    field: str
+
+
+@frozen
+class Delete:
+    """Delete documents. Answer: how many there were."""
+
+    collection: str
+    filter: Mapping[str, Any]
+
+
+@frozen
+class Fetch:
+    """Call the caller's own fetch with a collection and keywords. Answer: what it returns, cursors as lists."""
+
+    collection: str
+    function: Callable[..., Any]
+    keywords: Mapping[str, Any]
+
+
+Request = Indexes | CreateIndex | Update | FindById | Find | Group | Delete | Fetch
