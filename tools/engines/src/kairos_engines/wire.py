@@ -145,12 +145,12 @@ class MySQL(_Connection):
         try:
             greeting = self._packet()
             self.version = greeting[1 : greeting.index(b"\0", 1)].decode()
-            # capabilities: protocol 4.1, secure connection, long password, transactions
-            answer = (
-                struct.pack("<IIB23x", 0x1 | 0x200 | 0x2000 | 0x8000, 1 << 24, 45) + user.encode() + b"\0\0"
-            )
+            # long password, protocol 4.1, transactions, secure connection, authentication by plugin
+            capabilities = 0x1 | 0x200 | 0x2000 | 0x8000 | 0x80000
+            head = struct.pack("<IIB23x", capabilities, 1 << 24, 45)
+            answer = head + user.encode() + b"\0\0" + b"mysql_native_password\0"
             self._write(answer, 1)
-            self._check(self._packet())
+            self._packet()
         except BaseException:
             self.__exit__()
             raise
@@ -158,7 +158,7 @@ class MySQL(_Connection):
     def __call__(self, statement: str) -> None:
         """Run a statement that has no rows."""
         self._write(b"\3" + statement.encode(), 0)
-        self._check(self._packet())
+        self._packet()
 
     def _write(self, body: bytes, sequence: int) -> None:
         self._send(struct.pack("<I", len(body))[:3] + bytes([sequence]) + body)
