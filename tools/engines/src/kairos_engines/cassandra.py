@@ -100,7 +100,7 @@ write_request_timeout: {seconds}s
 counter_write_request_timeout: {seconds}s
 cas_contention_timeout: 10s
 truncate_request_timeout: 60s
-request_timeout: {seconds}s
+request_timeout: 2s
 """
 LOGGING = """\
 <configuration><appender name="out" class="ch.qos.logback.core.ConsoleAppender">
