@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
 
 from kairos.errors import InvalidValue, show
 
@@ -14,6 +14,8 @@ __all__ = ["explained", "not_upserted"]
 _DUPLICATE_KEY = 11000
 _BAD_VALUE = 2
 _TOO_LARGE = frozenset({10334, 17419, 17420})
+
+_ADVICE = "use a smaller step, a resolution, or smaller values"
 
 
 def not_upserted(error: BulkWriteError) -> list[int] | None:
@@ -25,7 +27,7 @@ def not_upserted(error: BulkWriteError) -> list[int] | None:
     return [one["index"] for one in refused]
 
 
-def explained(error: PyMongoError, updates: Sequence[Mapping[str, Any]]) -> Exception:
+def explained(error: Exception, updates: Sequence[Mapping[str, Any]]) -> Exception:
     """Return the error to raise: kairos' own for what MongoDB refuses a value for, else the driver's."""
     if isinstance(error, BulkWriteError):
         refused: Sequence[Mapping[str, Any]] = error.details.get("writeErrors") or ()
@@ -44,6 +46,3 @@ def explained(error: PyMongoError, updates: Sequence[Mapping[str, Any]]) -> Exce
             f"the values for one bucket pass MongoDB's 16 MB for a document: it keeps what it had; {_ADVICE}"
         )
     return error
-
-
-_ADVICE = "use a smaller step, a resolution, or smaller values"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bson import ObjectId
+from bson.errors import InvalidId
 
 from kairos.errors import InvalidType, InvalidValue, show
 
@@ -99,7 +100,7 @@ class Keys:
         try:
             text = key[2:]
             return self._readers[key[:2]](self._unescape(text) if self._escape_character in text else text)
-        except (LookupError, ValueError) as error:
+        except (LookupError, ValueError, OverflowError, InvalidId) as error:
             raise InvalidValue(
                 f"a histogram holds the key {show(key)}, which kairos did not write with the escape_character "
                 f"{show(self._escape_character)}"

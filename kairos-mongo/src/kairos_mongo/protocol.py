@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pymongo.errors import BulkWriteError, OperationFailure, PyMongoError
+from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
 
 from kairos.errors import InvalidType, SchemaMismatch, show
 from kairos.storage import Batch, Buckets, Read, Reply, Scope
@@ -232,7 +232,7 @@ def _update(collection: str, updates: Sequence[Mapping[str, Any]], alone: bool) 
         try:
             yield ask.Update(collection, updates, alone)
             return
-        except PyMongoError as error:
+        except (PyMongoError, DocumentTooLarge) as error:
             lost = not_upserted(error) if isinstance(error, BulkWriteError) else None
             if not lost or not left:
                 reason = explained(error, updates)

@@ -1,0 +1,60 @@
+"""Fixtures: configurations, fresh databases of a real server, and timeseries that are closed when a test ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any
+
+import pytest
+from pymongo import MongoClient
+from pymongo.database import Database
+
+from kairos import Timeseries
+from kairos.intervals import parse_intervals, parse_zone
+from kairos.storage import Config
+
+INTERVALS = {"minute": {"step": 60, "steps": 5}, "hour": {"step": 3600, "resolution": 60}}
+
+_numbers = count()
+
+
+@pytest.fixture
+def config() -> Callable[..., Config]:
+    """Return a function that makes what the core gives to the hook."""
+
+    def config(
+        kind: str = "count", intervals: Any = INTERVALS, client_config: Any = None, **options: Any
+    ) -> Config:
+        parsed = parse_intervals(intervals, parse_zone("UTC"))
+        return Config(kind, parsed, dict(client_config or {}), options)
+
+    return config
+
+
+@pytest.fixture
+def url(engine: Any) -> str:
+    """Return the URL of a fresh database on a server that is in no set."""
+    return engine("mongo").url.replace("/kairos", f"/test{next(_numbers)}")
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database[Any]]:
+    """Return that database, to look at raw documents."""
+    with MongoClient[Any](url) as client:
+        yield client.get_default_database()
+
+
+@pytest.fixture
+def timeseries() -> Iterator[Callable[..., Timeseries]]:
+    """Return a function that opens a timeseries."""
+    made: list[Timeseries] = []
+
+    def timeseries(target: Any, kind: str = "count", **options: Any) -> Timeseries:
+        defaults = {"intervals": INTERVALS, "clock": lambda: 600}
+        made.append(Timeseries(target, type=kind, **(defaults | options)))
+        return made[-1]
+
+    yield timeseries
+    for one in made:
+        one.close()

@@ -1,0 +1,101 @@
+"""What MongoDB would not give back equal is refused before it is written."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from bson import Decimal128, ObjectId
+from bson.codec_options import CodecOptions
+
+from kairos.errors import InvalidType, InvalidValue
+from kairos.values import list_checker
+from kairos_mongo.values import values_of
+
+NAIVE, AWARE = CodecOptions(), CodecOptions(tz_aware=True)
+NEW_YORK = ZoneInfo("America/New_York")
+
+
+def check(value, kind="series", codec=NAIVE):
+    return list_checker(values_of(kind, codec))([value])[0]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        1,
+        -(2**63),
+        0.5,
+        "text",
+        b"\x00",
+        True,
+        ObjectId(),
+        datetime(2013, 6, 1, 12, 0, 0, 1000),
+        Decimal128("1.50"),
+    ],
+)
+def test_values_that_come_back_equal(value):
+    assert check(value) is value
+
+
+@pytest.mark.parametrize(
+    "value", [2**63, -(2**63) - 1, float("nan"), "a\0b", "\ud800", "x" * (8 * 2**20 + 1)]
+)
+def test_values_out_of_range(value):
+    with pytest.raises(InvalidValue):
+        check(value)
+
+
+@pytest.mark.parametrize("value", [{}, object(), 1j, timedelta(1), None])
+def test_types_that_are_not_kept(value):
+    with pytest.raises(InvalidType):
+        check(value)
+
+
+def test_microseconds_are_refused():
+    with pytest.raises(InvalidValue, match="whole milliseconds"):
+        check(datetime(2013, 6, 1, 12, 0, 0, 1))
+
+
+def test_datetimes_are_naive_or_aware_as_the_client_reads_them():
+    aware = datetime(2013, 6, 1, 12, tzinfo=NEW_YORK)
+    with pytest.raises(InvalidValue, match=r"naive .* tz_aware=False"):
+        check(aware)
+    with pytest.raises(InvalidValue, match=r"aware, .* tz_aware=True"):
+        check(datetime(2013, 6, 1, 12), codec=AWARE)
+    assert check(aware, codec=AWARE) == aware
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime(1, 1, 1, tzinfo=ZoneInfo("Asia/Tokyo")),
+        datetime(9999, 12, 31, 23, tzinfo=NEW_YORK),
+        datetime(2013, 11, 3, 1, 30, tzinfo=NEW_YORK),  # comes twice: Python finds it unequal to any UTC
+    ],
+)
+def test_aware_datetimes_that_utc_would_not_equal(value):
+    with pytest.raises(InvalidValue, match="convert it to UTC"):
+        check(value, codec=AWARE)
+
+
+def test_the_zone_of_the_client_decides_what_is_equal():
+    codec = CodecOptions(tz_aware=True, tzinfo=NEW_YORK)
+    ambiguous = datetime(2013, 11, 3, 1, 30, tzinfo=NEW_YORK)
+    assert check(ambiguous, codec=codec) is ambiguous
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_decimals_that_are_not_finite(text):
+    with pytest.raises(InvalidValue, match="finite"):
+        check(Decimal128(text))
+
+
+@pytest.mark.parametrize("kind", ["histogram", "set"])
+def test_a_decimal_cannot_be_in_a_set_or_be_a_key_since_it_has_no_hash(kind):
+    with pytest.raises(InvalidType, match="Decimal128"):
+        check(Decimal128("1.5"), kind)
+
+
+def test_aware_datetimes_in_utc_are_taken():
+    value = datetime(2013, 11, 3, 5, 30, tzinfo=UTC)
+    assert check(value, codec=AWARE) is value
