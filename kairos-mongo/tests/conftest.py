@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from pymongo import MongoClient
+from pymongo import MongoClient, monitoring
 from pymongo.database import Database
 
 from kairos import Timeseries
@@ -43,6 +43,32 @@ def database(url: str) -> Iterator[Database[Any]]:
     """Return that database, to look at raw documents."""
     with MongoClient[Any](url) as client:
         yield client.get_default_database()
+
+
+class Commands(monitoring.CommandListener):
+    """Notes the commands that a client sends: give it to ``client_config["event_listeners"]``."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+
+    def started(self, event: monitoring.CommandStartedEvent) -> None:
+        self.sent.append(event.command)
+
+    def succeeded(self, event: monitoring.CommandSucceededEvent) -> None:
+        pass
+
+    def failed(self, event: monitoring.CommandFailedEvent) -> None:
+        pass
+
+    def named(self, *names: str) -> list[Any]:
+        """Return the commands of these names."""
+        return [command for command in self.sent if next(iter(command)) in names]
+
+
+@pytest.fixture
+def commands() -> Commands:
+    """Return what notes commands."""
+    return Commands()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ waits and one of asyncio share all of this.
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
@@ -66,15 +67,7 @@ class Protocol:
                 try:
                     yield ask.CreateIndex(collection, index)
                 except OperationFailure as error:
-                    use = (
-                        "MongoDB will not remove dead buckets" if index is TTL_INDEX else "reads will be slow"
-                    )
-                    warnings.warn(
-                        f"the index {index['key']} of the collection {show(collection)} could not be created, so that "
-                        f"{use}: {error}",
-                        RuntimeWarning,
-                        stacklevel=2,
-                    )
+                    _warn(index, collection, error)
 
     def layouts(self) -> Steps[dict[str, str]]:
         """Return the recorded layouts of the configured intervals."""
@@ -240,6 +233,19 @@ def _update(collection: str, updates: Sequence[Mapping[str, Any]], alone: bool) 
                     raise
                 raise reason from error
             updates = [updates[position] for position in lost]
+
+
+def _warn(index: Mapping[str, Any], collection: str, error: Exception) -> None:
+    """Say at the caller's line that an index is missing, and what that means."""
+    so = "MongoDB will not remove dead buckets" if index is TTL_INDEX else "reads will be slow"
+    level, frame = 1, sys._getframe()
+    while frame.f_back and frame.f_globals["__name__"].partition(".")[0] in ("kairos", __package__):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(
+        f"the index {index['key']} of the collection {show(collection)} could not be created, so that {so}: {error}",
+        RuntimeWarning,
+        stacklevel=level,
+    )
 
 
 def _serves(index: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
