@@ -1,0 +1,221 @@
+"""Lost replies, killed and stopped servers, and processes that write at once: nothing is counted twice or lost."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pymongo import MongoClient
+from pymongo.errors import AutoReconnect, NetworkTimeout
+
+from kairos_engines import Proxy
+
+WORKER = Path(__file__).parent / "workers" / "write.py"
+PLAIN = {"minute": {"step": 60}}
+ROWS = {"count": 1, "series": [1], "histogram": {1: 1}}
+TWICE = {"count": 2, "series": [1, 1], "histogram": {1: 2}}
+
+
+def is_update(data):
+    """Return whether a request is the command ``update`` on the data (an insert, not a record of layouts)."""
+    return b"update\x00" in data and b"minute" in data and b"kairos_layouts" not in data
+
+
+def primary(engine):
+    """Return the node that is the primary, once there is one."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        for node in engine.nodes:
+            if node.running:
+                with MongoClient(node.host, node.port, directConnection=True) as client:
+                    if client.admin.command("hello")["isWritablePrimary"]:
+                        return node
+        time.sleep(0.1)
+    raise AssertionError("no primary within 30 seconds")
+
+
+def start(url, kind, number, times, seconds=0.0):
+    command = [sys.executable, "-W", "error", str(WORKER), url, kind, str(number), str(times), str(seconds)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, **pipes)
+
+
+def go(processes):
+    for process in processes:
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+
+def results(processes, seconds):
+    """Return for each process the numbers of its calls by outcome."""
+    found = []
+    for process in processes:
+        said, errors = process.communicate(timeout=seconds)
+        assert (process.returncode, errors) == (0, "")
+        outcomes = {"ok": set(), "unknown": set()}
+        for line in said.splitlines():
+            outcome, k = line.split()
+            outcomes[outcome].add(int(k))
+        found.append(outcomes)
+    return found
+
+
+# A reply is lost
+
+
+@pytest.mark.parametrize("names", [1, 3], ids=["insert", "bulk"])
+@pytest.mark.parametrize("kind", list(ROWS))
+def test_a_standalones_lost_reply_raises_and_nothing_is_sent_again(engine, timeseries, kind, names):
+    node = engine("mongo").nodes[0]
+    with Proxy(node.host, node.port) as proxy:
+        handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-{kind}-{names}", kind, intervals=PLAIN)
+        inserts = {600: {f"n{number}": [1] for number in range(names)}}
+        handle.bulk_insert({600: {"other": [1]}})  # the layout is recorded
+        proxy.drop_when(is_update)
+        with pytest.raises(AutoReconnect):
+            handle.bulk_insert(inserts)
+        assert proxy.dropped == 1
+        for name in inserts[600]:
+            assert handle.get(name, "minute") == {600: ROWS[kind]}
+        handle.bulk_insert(inserts)
+        for name in inserts[600]:
+            assert handle.get(name, "minute") == {600: TWICE[kind]}
+
+
+@pytest.mark.parametrize("names", [1, 3], ids=["insert", "bulk"])
+@pytest.mark.parametrize("kind", list(ROWS))
+def test_a_sets_lost_reply_is_asked_for_again_and_the_write_is_there_once(
+    engine, timeseries, commands, kind, names
+):
+    node = primary(engine("mongo-set"))
+    with Proxy(node.host, node.port) as proxy:
+        url = f"mongodb://127.0.0.1:{proxy.port}/lost-{kind}-{names}?directConnection=true"
+        config = {"event_listeners": [commands]}
+        handle = timeseries(url, kind, intervals=PLAIN, client_config=config)
+        inserts = {600: {f"n{number}": [1] for number in range(names)}}
+        handle.bulk_insert({600: {"other": [1]}})
+        commands.sent.clear()
+        proxy.drop_when(is_update)
+        handle.bulk_insert(inserts)
+        assert proxy.dropped == 1
+        first, again = commands.named("update")
+        assert (first["txnNumber"], first["lsid"]) == (again["txnNumber"], again["lsid"])
+        for name in inserts[600]:
+            assert handle.get(name, "minute") == {600: ROWS[kind]}
+
+
+@pytest.mark.parametrize("kind", list(ROWS))
+def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(engine, timeseries, kind):
+    node = primary(engine("mongo-set"))
+    with Proxy(node.host, node.port) as proxy:
+        url = f"mongodb://127.0.0.1:{proxy.port}/lost-both-{kind}?directConnection=true"
+        handle = timeseries(url, kind, intervals=PLAIN)
+        handle.insert("other", 1)
+        proxy.drop_when(is_update, 2)
+        with pytest.raises(AutoReconnect):
+            handle.insert("n", 1)
+        assert proxy.dropped == 2
+        assert handle.get("n", "minute") == {600: ROWS[kind]}
+
+
+def test_a_set_without_retryable_writes_is_treated_like_a_standalone(engine, timeseries):
+    node = primary(engine("mongo-set"))
+    with Proxy(node.host, node.port) as proxy:
+        url = f"mongodb://127.0.0.1:{proxy.port}/not-retried?directConnection=true&retryWrites=false"
+        handle = timeseries(url, intervals=PLAIN)
+        handle.insert("n", 1)
+        proxy.drop_when(is_update)
+        with pytest.raises(AutoReconnect):
+            handle.insert("n", 1)
+        assert handle.get("n", "minute") == {600: 2}
+
+
+def test_a_read_whose_reply_is_lost_is_asked_again(engine, timeseries):
+    node = engine("mongo").nodes[0]
+    with Proxy(node.host, node.port) as proxy:
+        handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-read", intervals=PLAIN)
+        handle.bulk_insert({540: {"n": [1]}, 600: {"n": [2]}})
+        for read, answer in (
+            (lambda: handle.get("n", "minute"), {600: 2}),
+            (lambda: handle.series("n", "minute", steps=2), {540: 1, 600: 2}),
+            (handle.list, ["n"]),
+        ):
+            before = proxy.dropped
+            proxy.drop_when(lambda data: b"minute" in data)
+            assert read() == answer
+            assert proxy.dropped == before + 1
+
+
+# A server stops, or is killed
+
+
+def test_a_server_that_hangs_makes_one_call_doubtful(own_engine, timeseries):
+    engine = own_engine("mongo")
+    handle = timeseries(engine.url, intervals=PLAIN, client_config={"socketTimeoutMS": 500})
+    handle.insert("n")
+    engine.nodes[0].suspend()
+    try:
+        with pytest.raises(NetworkTimeout):
+            handle.insert("n")
+    finally:
+        engine.nodes[0].resume()
+    handle.insert("n")
+    assert handle.get("n", "minute")[600] in (2, 3)
+
+
+def test_a_standalone_that_is_killed_has_what_was_journaled_and_the_handle_goes_on(own_engine, timeseries):
+    engine = own_engine("mongo", durable=True)
+    handle = timeseries(engine.url, "series", intervals=PLAIN, client_config={"journal": True})
+    for k in range(50):
+        handle.insert("n", k)
+    engine.nodes[0].kill()
+    engine.nodes[0].restart()
+    assert handle.get("n", "minute") == {600: list(range(50))}
+    handle.insert("n", 50)
+    assert handle.get("n", "minute") == {600: list(range(51))}
+
+
+def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(own_engine, timeseries):
+    engine = own_engine("mongo-set")
+    writers = [start(engine.url, "series", number, 50, 8.0) for number in range(4)]
+    go(writers)
+    time.sleep(2)
+    dead = primary(engine)
+    dead.kill()
+    time.sleep(0.5)
+    assert primary(engine) is not dead
+    outcomes = results(writers, 60)
+    handle = timeseries(
+        engine.url, "series", intervals={"minute": {"step": 60}, "hour": {"step": 3600, "resolution": 60}}
+    )
+    for interval in ("minute", "hour"):
+        stored = handle.get("name", interval, timestamp=0)[0]
+        assert len(set(stored)) == len(stored), "a value is there twice"
+        for number, outcome in enumerate(outcomes):
+            mine = [value % 10**6 for value in stored if value // 10**6 == number]
+            assert outcome["ok"] <= set(mine) <= outcome["ok"] | outcome["unknown"]
+            assert mine == sorted(mine), "a writer's values are out of order"
+            assert max(outcome["ok"]) > min(outcome["unknown"], default=0)
+            assert max(outcome["ok"]) == len(outcome["ok"] | outcome["unknown"]) - 1, (
+                "the last call did not succeed"
+            )
+
+
+# Processes that write at once
+
+
+@pytest.mark.parametrize("name", ["mongo", "mongo-set"])
+def test_eight_processes_upsert_the_same_fresh_buckets(engine, timeseries, name):
+    times = 2_000 if name == "mongo" else 250  # a majority's journals take their time
+    url = engine(name).url.replace("/kairos", "/fresh")
+    processes = [start(url, "count", number, times) for number in range(8)]
+    go(processes)
+    assert all(not outcome["unknown"] for outcome in results(processes, 300))
+    with MongoClient(url) as client:
+        for collection in ("minute", "hour"):
+            found = list(client.get_default_database()[collection].find())
+            assert len(found) == times
+            assert {document["value"] for document in found} == {8}
