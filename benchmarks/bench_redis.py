@@ -9,8 +9,8 @@ from server_bench import Target, main, server_bounds
 
 SERVER = """\
 Redis {version}. *Plain* is [one pipeline a call](../benchmarks/redis_plain.py); *best*
-[the fastest code that we could write by hand](../benchmarks/redis_best.py) with redis-py's client: a write is one script
-call that touches the index only for new keys; *wire* is the same beneath the client, bytes written by hand on a
+[the fastest code that we could write by hand](../benchmarks/redis_best.py) with redis-py's client: a write is one
+script call that touches the index only for new keys; *wire* is the same beneath the client, bytes written by hand on a
 connection that is never given back. All keep the same keys, and the index that `list` and `delete` need."""
 CLUSTER = """\
 Redis {version}, 3 masters with a replica each on two cores. *Plain* is the code of the server's plain side with

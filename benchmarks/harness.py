@@ -131,12 +131,13 @@ class Result:
         return [bound.text(self.case.unit) for bound in bounds]
 
     def ratio(self, of: str) -> float | None:
-        """Return the ratio of the medians."""
-        return self.medians["kairos"] / self.medians[of] if of in self.medians else None
+        """Return the ratio of the medians, if both sides ran."""
+        both = "kairos" in self.medians and of in self.medians
+        return self.medians["kairos"] / self.medians[of] if both else None
 
     def paired_ratio(self, of: str) -> float | None:
         """Return the median of the ratios within each repetition, which a slow spell hardly moves."""
-        if of not in self.times:
+        if "kairos" not in self.times or of not in self.times:
             return None
         pairs = zip(self.times["kairos"], self.times[of], strict=True)
         return statistics.median(mine / theirs for mine, theirs in pairs)

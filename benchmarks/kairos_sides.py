@@ -43,9 +43,13 @@ def synchronous(path: Path) -> int:
 
 def server_counts(url: str, option: str) -> Callable[[str], Any]:
     """Return what opens counts in a place of a server; `option` is what the backend calls the place."""
-    return lambda place: Timeseries(url, type="count", intervals=INTERVALS, **{option: place})
+    return lambda place: _open(url, "count", {option: place})
 
 
 def server_values(url: str, option: str, **more: Any) -> Callable[[str], Any]:
     """Return what opens a series of floats in a place of a server."""
-    return lambda place: Timeseries(url, type="series", intervals=INTERVALS, **{option: place}, **more)
+    return lambda place: _open(url, "series", {option: place, **more})
+
+
+def _open(url: str, kind: str, options: dict[str, Any]) -> Any:
+    return Timeseries(url, type=kind, intervals=INTERVALS, **options)

@@ -11,6 +11,7 @@ import json
 from threading import local
 from typing import Any
 
+from coalescing import added_up, appended
 from redis_plain import KEPT, NAMES
 from workload import Bulk
 
@@ -103,21 +104,6 @@ end
 """
 NAMES_A_CALL = 100
 """A script blocks the server."""
-
-
-def added_up(inserts: Bulk) -> tuple[dict[str, dict[int, int]], int]:
-    """Return `{name: {minute: total}}`, and how many (increment, bucket) pairs that is."""
-    by_name: dict[str, dict[int, int]] = {}
-    stored = 0
-    for timestamp, values_by_name in inserts.items():
-        minute = timestamp // 60
-        for name, values in values_by_name.items():
-            minutes = by_name.get(name)
-            if minutes is None:
-                minutes = by_name[name] = {}
-            minutes[minute] = minutes.get(minute, 0) + sum(values)
-            stored += 2 * len(values)
-    return by_name, stored
 
 
 class Best:
@@ -246,12 +232,7 @@ class BestValues(Best):
         self.append = client.script_load(APPEND)
 
     def bulk_insert(self, inserts: Bulk) -> int:
-        by_bucket: dict[tuple[str, int], list[float]] = {}
-        stored = 0
-        for timestamp, by_name in inserts.items():
-            for name, values in by_name.items():
-                by_bucket.setdefault((name, timestamp // 60), []).extend(values)
-                stored += 2 * len(values)
+        by_bucket, stored = appended(inserts)
         for (name, minute), values in by_bucket.items():
             hour = minute // 60
             text = " ".join(map(repr, values))  # one argument for both keys

@@ -43,7 +43,8 @@ def cluster_stores(url: str) -> Stores:
     """Return the sides on a Cluster."""
     counts = {"plain": redis_plain.PlainCounts, "best": redis_cluster_best.BestCounts}
     values = {"plain": redis_plain.PlainValues, "best": redis_cluster_best.BestValues}
-    return _stores(url, cluster, counts, values, {})
+    wire = {"wire": _opener(redis_cluster_best.WireCounts, cluster, url)}
+    return _stores(url, cluster, counts, values, {"get": wire})
 
 
 def _opener(make: Callable[[Any, str], Any], connect: Callable[[str], Any], url: str) -> Callable[[str], Any]:

@@ -13,12 +13,12 @@ from typing import Any
 from redis.crc import key_slot
 from redis.exceptions import ResponseError
 
-from redis_best import added_up
+from coalescing import added_up, appended
 from redis_plain import KEPT, NAMES
 from workload import Bulk
 
-Command = tuple[bytes, bytes]
-"""A key, and the command as bytes."""
+Command = tuple[bytes, bytes, int]
+"""A key, a command on it as bytes, and how many more commands follow in them, whose answers nobody needs."""
 
 
 def packed(*parts: bytes) -> bytes:
@@ -26,14 +26,20 @@ def packed(*parts: bytes) -> bytes:
     return b"*%d\r\n%b" % (len(parts), b"".join([b"$%d\r\n%b\r\n" % (len(part), part) for part in parts]))
 
 
+def on(key: bytes, verb: bytes, *arguments: bytes) -> Command:
+    """Return a command on a key."""
+    return key, packed(verb, key, *arguments), 0
+
+
 class Best:
     """What counts and values have in common: sending to all nodes at once."""
 
     def __init__(self, client: Any, prefix: str) -> None:
         self.client = client
-        self.prefix = f"{prefix}:".encode()
+        self.text_prefix = f"{prefix}:"
+        self.prefix = self.text_prefix.encode()
         self.names = self.prefix + NAMES.encode()
-        self.zrange_names = [(self.names, packed(b"ZRANGE", self.names, b"0", b"-1"))]
+        self.zrange_names = [on(self.names, b"ZRANGE", b"0", b"-1")]
         self._nodes = {slot: nodes[0] for slot, nodes in client.nodes_manager.slots_cache.items()}
         self._local = local()
 
@@ -48,17 +54,19 @@ class Best:
         sends: dict[Any, tuple[list[bytes], list[int]]] = {}
         nodes = self._nodes
         position = -1
-        for position, (key, command) in enumerate(commands):
+        for position, (key, command, more) in enumerate(commands):
             node = nodes[key_slot(key)]
             if node not in sends:
                 sends[node] = ([], [])
             parts, positions = sends[node]
             parts.append(command)
             positions.append(position)
+            for _ in range(more):
+                positions.append(-1)
         connections = [self._connection(node) for node in sends]
         for connection, (parts, _) in zip(connections, sends.values(), strict=True):
             connection.send_packed_command((b"".join(parts),))
-        answers: list[Any] = [None] * (position + 1)
+        answers: list[Any] = [None] * (position + 2)  # the last is nobody's
         failed = None
         for connection, (_, positions) in zip(connections, sends.values(), strict=True):
             read = connection.read_response
@@ -69,6 +77,7 @@ class Best:
                     failed = failed or error
         if failed is not None:
             raise failed
+        del answers[-1]
         return answers
 
     def marks(self, name: bytes, minutes: Iterable[int]) -> list[Command]:
@@ -85,12 +94,12 @@ class Best:
         hours: list[bytes] = []
         for hour, texts in members.items():
             key = b"%b%b:hour:%d" % (self.prefix, name, hour)
-            commands.append((key, packed(b"SADD", key, *texts)))
+            commands.append(on(key, b"SADD", *texts))
             hours += (b"%d" % hour, b"%d" % hour)
-        commands.append((minute_index, packed(b"ZADD", minute_index, *pairs)))
-        commands.append((minute_index, packed(b"EXPIRE", minute_index, b"%d" % KEPT)))
-        commands.append((hour_index, packed(b"ZADD", hour_index, *hours)))
-        commands.append((self.names, packed(b"ZADD", self.names, b"+inf", name)))
+        commands.append(on(minute_index, b"ZADD", *pairs))
+        commands.append(on(minute_index, b"EXPIRE", b"%d" % KEPT))
+        commands.append(on(hour_index, b"ZADD", *hours))
+        commands.append(on(self.names, b"ZADD", b"+inf", name))
         return commands
 
     def close(self) -> None:
@@ -117,11 +126,12 @@ class BestCounts(Best):
                 minute_key,
                 b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n*3\r\n$6\r\nEXPIRE\r\n$%d\r\n%b\r\n$%d\r\n%d\r\n"
                 % (size, minute_key, width, amount, size, minute_key, len(str(KEPT)), KEPT),
+                1,
             ),
-            (minute_key, b""),  # the answer of EXPIRE
             (
                 row_key,
                 b"*3\r\n$6\r\nINCRBY\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (len(row_key), row_key, width, amount),
+                0,
             ),
         )
 
@@ -137,12 +147,12 @@ class BestCounts(Best):
         return stored
 
     def _gets(self, keys: Iterable[bytes]) -> list[bytes | None]:
-        return self.ask([(key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key)) for key in keys])
+        return self.ask([(key, b"*2\r\n$3\r\nGET\r\n$%d\r\n%b\r\n" % (len(key), key), 0) for key in keys])
 
     def get(self, name: str, interval: str, *, timestamp: int) -> dict[int, Any]:
         if interval == "minute":
             minute = timestamp // 60
-            (found,) = self._gets((b"%b%b:minute:%d" % (self.prefix, name.encode(), minute),))
+            found = self.client.execute_command("GET", f"{self.text_prefix}{name}:minute:{minute}")
             return {minute * 60: int(found or 0)}
         hour = timestamp // 3600
         return self.series(name, interval, end=timestamp, steps=1)[hour * 3600]  # type: ignore[no-any-return]
@@ -180,38 +190,46 @@ class BestCounts(Best):
     def delete(self, name: str) -> int:
         encoded, prefix = name.encode(), self.prefix
         indexes = [b"%b\0%b\0%b" % (prefix, interval, encoded) for interval in (b"minute", b"hour")]
-        minutes, hours = self.ask([(key, packed(b"ZRANGE", key, b"0", b"-1")) for key in indexes])
+        minutes, hours = self.ask([on(key, b"ZRANGE", b"0", b"-1") for key in indexes])
         sets = [b"%b%b:hour:%b" % (prefix, encoded, hour) for hour in hours]
-        resolutions = self.ask([(key, packed(b"SMEMBERS", key)) for key in sets])
+        resolutions = self.ask([on(key, b"SMEMBERS") for key in sets])
         keys = [b"%b%b:minute:%b" % (prefix, encoded, minute) for minute in minutes]
         for key, members in zip(sets, resolutions, strict=True):
             keys.append(key)
             keys += [b"%b:%b" % (key, member) for member in members]
         keys += indexes
-        commands = [(key, b"*2\r\n$6\r\nUNLINK\r\n$%d\r\n%b\r\n" % (len(key), key)) for key in keys]
-        return int(self.ask([*commands, (self.names, packed(b"ZREM", self.names, encoded))])[-1])
+        commands = [(key, b"*2\r\n$6\r\nUNLINK\r\n$%d\r\n%b\r\n" % (len(key), key), 0) for key in keys]
+        return int(self.ask([*commands, on(self.names, b"ZREM", encoded)])[-1])
+
+
+class WireCounts(BestCounts):
+    """The same beneath the client, as the writes are."""
+
+    def get(self, name: str, interval: str, *, timestamp: int) -> dict[int, Any]:
+        if interval != "minute":
+            return super().get(name, interval, timestamp=timestamp)
+        minute = timestamp // 60
+        (found,) = self._gets((b"%b%b:minute:%d" % (self.prefix, name.encode(), minute),))
+        return {minute * 60: int(found or 0)}
 
 
 class BestValues(Best):
     """Values in arrival order, a list for each bucket."""
 
     def bulk_insert(self, inserts: Bulk) -> int:
+        by_bucket, stored = appended(inserts)
         commands: list[Command] = []
-        stored = 0
-        for timestamp, by_name in inserts.items():
-            minute = timestamp // 60
-            for name, values in by_name.items():
-                encoded = name.encode()
-                commands += self.marks(encoded, (minute,))
-                texts = [repr(value).encode() for value in values]
-                minute_key = b"%b%b:minute:%d" % (self.prefix, encoded, minute)
-                row_key = b"%b%b:hour:%d:%d" % (self.prefix, encoded, minute // 60, minute)
-                tail = b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
-                for key in (minute_key, row_key):
-                    head = b"*%d\r\n$5\r\nRPUSH\r\n$%d\r\n%b\r\n" % (len(texts) + 2, len(key), key)
-                    commands.append((key, head + tail))
-                commands.append((minute_key, packed(b"EXPIRE", minute_key, b"%d" % KEPT)))
-                stored += 2 * len(values)
+        for (name, minute), values in by_bucket.items():
+            encoded = name.encode()
+            commands += self.marks(encoded, (minute,))
+            texts = [repr(value).encode() for value in values]
+            minute_key = b"%b%b:minute:%d" % (self.prefix, encoded, minute)
+            row_key = b"%b%b:hour:%d:%d" % (self.prefix, encoded, minute // 60, minute)
+            tail = b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
+            for key in (minute_key, row_key):
+                head = b"*%d\r\n$5\r\nRPUSH\r\n$%d\r\n%b\r\n" % (len(texts) + 2, len(key), key)
+                commands.append((key, head + tail, 0))
+            commands.append(on(minute_key, b"EXPIRE", b"%d" % KEPT))
         self.ask(commands)
         return stored
 
@@ -220,10 +238,10 @@ class BestValues(Best):
         if interval == "minute":
             return {minute * 60: self._ranges([b"%b%b:minute:%d" % (self.prefix, encoded, minute)])[0]}
         key = b"%b%b:hour:%d" % (self.prefix, encoded, hour)
-        minutes = sorted(map(int, self.ask([(key, packed(b"SMEMBERS", key))])[0]))
+        minutes = sorted(map(int, self.ask([on(key, b"SMEMBERS")])[0]))
         found = self._ranges([b"%b:%d" % (key, minute) for minute in minutes])
         return dict(zip([minute * 60 for minute in minutes], found, strict=True))
 
     def _ranges(self, keys: list[bytes]) -> list[list[float]]:
-        answers = self.ask([(key, packed(b"LRANGE", key, b"0", b"-1")) for key in keys])
+        answers = self.ask([on(key, b"LRANGE", b"0", b"-1") for key in keys])
         return [list(map(float, answer)) for answer in answers]

@@ -59,11 +59,8 @@ def shown(result: Result) -> Result:
     """Print a result as soon as it is known."""
     medians = ", ".join(f"{side} {median:.3g}" for side, median in result.medians.items())
     verdict = f"MISSED {', '.join(result.missed)}" if result.missed else "held"
-    ratio = "".join(
-        f", kairos / {side} {result.medians['kairos'] / result.medians[side]:.2f}"
-        for side in result.medians
-        if side != "kairos"
-    )
+    ratios = ((side, result.ratio(side)) for side in result.medians if side != "kairos")
+    ratio = "".join(f", kairos / {side} {ratio:.2f}" for side, ratio in ratios if ratio is not None)
     print(f"{result.case.name}: {medians} {result.case.unit}{ratio}: {verdict}", file=sys.stderr, flush=True)
     return result
 

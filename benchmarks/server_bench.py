@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve, field, frozen
-from kairos_engines import Engine, start
 
 import report
 from cases import CASES, CLOSE_TO_BEST, Bounds, Make, Stores
 from harness import AHEAD_OF_PLAIN, Case, Result, bound, measure
+from kairos_engines import Engine, start
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -64,7 +64,7 @@ class Run:
     def section(self, target: Target) -> Iterator[report.Section]:
         """Start the engine and measure what is wanted of it."""
         makes = [(name, make) for name, make in CASES.items() if self._wants(name)]
-        more = [make for name, make in target.more.items() if self._wants(name)]
+        more = [make for name, make in target.more.items() if self._wants(name) and not self.sides]
         if not makes and not more:
             return
         with start(target.engine, **target.options) as engine:

@@ -43,7 +43,7 @@ def upsert_into(table: Table, dialect: str) -> Insert:
     if dialect in ("mysql", "mariadb"):
         adding = mysql.insert(table)
         return adding.on_duplicate_key_update(count=table.c.count + adding.inserted.count)
-    native = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[dialect](table)
+    native = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
     counts = {"count": table.c.count + native.excluded.count}
     return native.on_conflict_do_update(index_elements=table.primary_key.columns, set_=counts)
 

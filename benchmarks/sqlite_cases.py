@@ -11,7 +11,7 @@ from typing import Any
 
 import cases
 import kairos_sides
-from cases import CLOSE_TO_BEST, Bounds, Stores, exact
+from cases import CLOSE_TO_BEST, Bounds, Make, Stores, exact
 from harness import AHEAD_OF_PLAIN, Case, Work, bound
 from sqlite_best import BestCounts, BestValues
 from sqlite_plain import open_counts, open_values
@@ -52,8 +52,12 @@ def all_stores(folder: Path, synchronous: int) -> Stores:
 
 def all_cases(folder: Path, synchronous: int) -> dict[str, Callable[[Stores], Case]]:
     """Return the cases that all engines have, and the processes that share a file."""
-    makes = {**cases.CASES, "processes": partial(processes, folder, synchronous)}
-    return {name: partial(make, bounds=BOUNDS.get(name, CLOSE_TO_BEST)) for name, make in makes.items()}
+    makes: dict[str, Make] = {**cases.CASES, "processes": partial(processes, folder, synchronous)}
+    return {name: _bounded(make, BOUNDS.get(name, CLOSE_TO_BEST)) for name, make in makes.items()}
+
+
+def _bounded(make: Make, bounds: Bounds) -> Callable[[Stores], Case]:
+    return lambda stores: make(stores, bounds)
 
 
 def processes(folder: Path, synchronous: int, stores: Stores, bounds: Bounds) -> Case:
