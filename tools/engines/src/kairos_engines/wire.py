@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
 from typing import Any, Self
 
 SECONDS = 5.0  # for a connection or an answer of a server that is busy starting
@@ -31,6 +30,10 @@ class _Connection:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._socket.close()
+
+    def patience(self, seconds: float) -> None:
+        """Wait this long for an answer from now on."""
+        self._socket.settimeout(seconds)
 
     def _send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -256,10 +259,11 @@ class Cassandra(_Connection):
             self.__exit__()
             raise
 
-    def __call__(self, statement: str) -> Sequence[tuple[str, ...]]:
+    def __call__(self, statement: str, consistency: str = "ONE") -> list[tuple[str, ...]]:
         """Run a statement; return its rows, as text."""
         query = statement.encode()
-        body = self._ask(7, struct.pack("!i", len(query)) + query + struct.pack("!hB", 1, 0))
+        level = {"ONE": 1, "QUORUM": 4, "ALL": 5}[consistency]
+        body = self._ask(7, struct.pack("!i", len(query)) + query + struct.pack("!hB", level, 0))
         if struct.unpack_from("!i", body)[0] != 2:
             return []
         flags, columns = struct.unpack_from("!ii", body, 4)
