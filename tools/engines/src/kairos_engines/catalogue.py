@@ -44,7 +44,10 @@ def provide(name: str, *, fetch: bool = True) -> Program:
     known = kind(name)
     if os.environ.get(variable(name)) == "off":
         raise Off(f"{variable(name)} is off")
-    return first_of(known.sources, fetch=fetch)
+    program = first_of(known.sources, fetch=fetch)
+    if fetch and known.prepare is not None:
+        known.prepare(program)
+    return program
 
 
 def start(name: str, **options: Any) -> Engine:

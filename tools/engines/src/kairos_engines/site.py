@@ -79,6 +79,7 @@ class Kind:
 
     sources: Sequence[Source]
     start: Callable[..., Engine]
+    prepare: Callable[[Program], object] | None = None  # what its first start makes, and the cache keeps
 
 
 def certificates(folder: Path) -> Certificates:

@@ -184,7 +184,7 @@ def mysql(
     """Start MySQL, with a database "kairos" (of `charset`); root needs no password."""
     folder = site.place.folder("server")
     where = [f"--basedir={site.program.root}", f"--user={_me()}"]
-    fresh = _initialized(site.program, where)
+    fresh = _initialized(site.program)
     shutil.copytree(fresh, folder / "data")
     where.append(f"--datadir={folder / 'data'}")
     safe = ["--innodb-flush-log-at-trx-commit=1"] if durable else ["--innodb-flush-log-at-trx-commit=0"]
@@ -194,10 +194,11 @@ def mysql(
     return _mysql(site, folder, more, charset)
 
 
-def _initialized(program: Program, where: Sequence[str]) -> Path:
+def _initialized(program: Program) -> Path:
     """Return a data directory as MySQL makes it, which takes it three seconds: made once, kept in the cache."""
 
     def fill(folder: Path) -> None:
+        where = [f"--basedir={program.root}", f"--user={_me()}"]
         options = ["--no-defaults", "--initialize-insecure", *where, f"--datadir={folder / 'data'}"]
         run(
             [str(program.path), *options, "--innodb-log-file-size=8M"],
@@ -239,7 +240,7 @@ def _me() -> str:
 KINDS = {
     "postgresql": Kind(POSTGRESQL, postgresql),
     "mariadb": Kind(MARIADB, mariadb),
-    "mysql": Kind(MYSQL, mysql),
+    "mysql": Kind(MYSQL, mysql, _initialized),
 }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
 from typing import Any, Self
 
 SECONDS = 5.0  # for a connection or an answer of a server that is busy starting
@@ -31,6 +30,10 @@ class _Connection:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._socket.close()
+
+    def patience(self, seconds: float) -> None:
+        """Wait this long for an answer from now on."""
+        self._socket.settimeout(seconds)
 
     def _send(self, data: bytes) -> None:
         self._socket.sendall(data)
@@ -69,11 +72,16 @@ class Redis(_Connection):
 
     def __call__(self, *words: str | int) -> Any:
         """Send a command; return its reply."""
+        self.send(*words)
+        return self.receive()
+
+    def send(self, *words: str | int) -> None:
+        """Send a command whose reply `receive` returns later, in order."""
         parts = [str(word).encode() for word in words]
         self._send(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts))
-        return self._reply()
 
-    def _reply(self) -> Any:
+    def receive(self) -> Any:
+        """Return the next reply."""
         line = self._line()
         kind, rest = line[:1], line[1:].decode()
         if kind == b"-":
@@ -83,7 +91,7 @@ class Redis(_Connection):
         if kind == b"$":
             return None if rest == "-1" else self._read(int(rest) + 2)[:-2].decode()
         if kind == b"*":
-            return None if rest == "-1" else [self._reply() for _ in range(int(rest))]
+            return None if rest == "-1" else [self.receive() for _ in range(int(rest))]
         return rest
 
     def info(self, section: str) -> dict[str, str]:
@@ -256,10 +264,11 @@ class Cassandra(_Connection):
             self.__exit__()
             raise
 
-    def __call__(self, statement: str) -> Sequence[tuple[str, ...]]:
+    def __call__(self, statement: str, consistency: str = "ONE") -> list[tuple[str, ...]]:
         """Run a statement; return its rows, as text."""
         query = statement.encode()
-        body = self._ask(7, struct.pack("!i", len(query)) + query + struct.pack("!hB", 1, 0))
+        level = {"ONE": 1, "QUORUM": 4, "ALL": 5}[consistency]
+        body = self._ask(7, struct.pack("!i", len(query)) + query + struct.pack("!hB", level, 0))
         if struct.unpack_from("!i", body)[0] != 2:
             return []
         flags, columns = struct.unpack_from("!ii", body, 4)
