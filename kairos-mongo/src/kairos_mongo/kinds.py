@@ -21,17 +21,24 @@ class KindDocuments(ABC):
     fields: ClassVar[tuple[str, ...]] = ("value",)
     """The fields that :meth:`row` looks at."""
 
+    numbers: ClassVar[bool] = False
+    """Whether a payload is a number, so that thousands fit a message."""
+
     @abstractmethod
     def change(self, payload: Any) -> dict[str, Any]:
         """Return the update that adds a payload to a document, or to none."""
+
+    @abstractmethod
+    def start(self, payload: Any) -> dict[str, Any]:
+        """Return the fields of a new document that has this payload alone: those that :meth:`change` would make."""
 
     @abstractmethod
     def row(self, document: Document) -> Any:
         """Return the row of a document."""
 
     def alone(self, payload: Any) -> bool:
-        """Return whether a payload is one value at most: such an update is small enough for any message."""
-        return True
+        """Return whether a payload is a single value."""
+        return len(payload) == 1
 
 
 def _plain(value: Any) -> Any:
@@ -43,28 +50,34 @@ class _Series(KindDocuments):
     def change(self, payload: list[Any]) -> dict[str, Any]:
         return {"$push": {"value": payload[0] if len(payload) == 1 else {"$each": payload}}}
 
+    def start(self, payload: list[Any]) -> dict[str, Any]:
+        return {"value": payload}
+
     def row(self, document: Document) -> list[Any]:
         values: list[Any] = document["value"]
         return list(map(_plain, values)) if Int64 in set(map(type, values)) else values
-
-    def alone(self, payload: list[Any]) -> bool:
-        return len(payload) == 1
 
 
 class _Set(KindDocuments):
     def change(self, payload: set[Any]) -> dict[str, Any]:
         return {"$addToSet": {"value": {"$each": list(payload)}}}
 
+    def start(self, payload: set[Any]) -> dict[str, Any]:
+        return {"value": list(payload)}
+
     def row(self, document: Document) -> set[Any]:
         return set(map(_plain, document["value"]))
-
-    def alone(self, payload: set[Any]) -> bool:
-        return len(payload) == 1
 
 
 class _Gauge(KindDocuments):
     def change(self, payload: Any) -> dict[str, Any]:
         return {"$set": {"value": payload}}
+
+    def start(self, payload: Any) -> dict[str, Any]:
+        return {"value": payload}
+
+    def alone(self, payload: Any) -> bool:
+        return True
 
     def row(self, document: Document) -> Any:
         return _plain(document["value"])
@@ -74,11 +87,18 @@ class _Count(KindDocuments):
     """Whole increments and others apart: 2**53 + 1 and 0.5 in one number would be rounded."""
 
     fields = ("value", "fraction")
+    numbers = True
 
     def change(self, payload: float) -> dict[str, Any]:
         if type(payload) is int:
             return {"$inc": {"value": payload}}
         return {"$inc": {"value": 0, "fraction": payload}}
+
+    def start(self, payload: float) -> dict[str, Any]:
+        return {"value": payload} if type(payload) is int else {"value": 0, "fraction": payload}
+
+    def alone(self, payload: float) -> bool:
+        return True
 
     def row(self, document: Document) -> float:
         whole, fraction = int(document["value"]), document.get("fraction")
@@ -98,6 +118,10 @@ class _Histogram(KindDocuments):
         write = self._keys.write
         return {"$inc": {f"value.{write(value)}": count for value, count in payload.items()}}
 
+    def start(self, payload: Mapping[Any, int]) -> dict[str, Any]:
+        write = self._keys.write
+        return {"value": {write(value): count for value, count in payload.items()}}
+
     def row(self, document: Document) -> dict[Any, int]:
         row: dict[Any, int] = {}
         read = self._keys.read
@@ -105,9 +129,6 @@ class _Histogram(KindDocuments):
             value = read(key)  # keys of two types can be equal: 1, 1.0, True
             row[value] = row.get(value, 0) + int(count)
         return row
-
-    def alone(self, payload: Mapping[Any, int]) -> bool:
-        return len(payload) == 1
 
 
 def kind_documents(kind: str, keys: Keys) -> KindDocuments:

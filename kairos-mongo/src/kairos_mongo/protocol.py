@@ -11,13 +11,13 @@ import warnings
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, TypeVar
 
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure, PyMongoError
+from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
 
 from kairos.errors import InvalidType, SchemaMismatch, show
 from kairos.storage import Batch, Buckets, Read, Reply, Scope
 
 from . import requests as ask
-from .errors import explained, not_upserted
+from .errors import explained, not_created
 from .kinds import KindDocuments
 from .place import INDEX, LAYOUTS, TTL_INDEX, Place, expire_at, offset_of, portions
 
@@ -25,6 +25,15 @@ __all__ = ["Protocol"]
 
 Result = TypeVar("Result")
 Steps = Generator[ask.Request, Any, Result]
+
+Cell = tuple[str, int, int | None, Any, Any]
+"""What is written to one document: name, bucket, resolution bucket, ``expire_at``, payload."""
+
+_MANY = 50
+"""Documents of a collection that are worth a try to insert them first."""
+
+_AT_ONCE = 10_000
+"""Documents in one request: a message holds 48 MB, and a count's document is at most some 2 KB."""
 
 _RACES = 10
 """How often an update that lost the race to create a document is sent again."""
@@ -49,9 +58,8 @@ class Protocol:
         self._place = place
         self._documents = documents
         self._escape_character = escape_character
-        self._projection = {"_id": 0, "name": 1, "interval": 1, "resolution": 1} | dict.fromkeys(
-            documents.fields, 1
-        )
+        self._fields = {"_id": 0} | dict.fromkeys(documents.fields, 1)
+        self._written: set[str] = set()  # collections where the last bulk found most of its documents
 
     def ready(self) -> Steps[None]:
         """Create the indexes that are missing; a failure warns, since nothing but speed and tidiness needs them."""
@@ -96,7 +104,7 @@ class Protocol:
                 record["escape_character"] = self._escape_character
             identity = {"_id": self._place.layout_id(interval)}
             updates.append({"q": identity, "u": {"$setOnInsert": record}, "upsert": True})
-        yield from _update(LAYOUTS, updates, alone=False)
+        yield from _update(LAYOUTS, updates, small=True)
         recorded = yield from self.layouts()
         return {interval: recorded[interval] for interval in layouts if interval in recorded}
 
@@ -106,19 +114,61 @@ class Protocol:
 
     def write(self, batch: Batch) -> Steps[None]:
         """Upsert one document for each name and bucket."""
-        place, documents = self._place, self._documents
         offset = offset_of(batch.now)
-        by_collection: dict[str, list[dict[str, Any]]] = {}
+        by_collection: dict[str, list[Cell]] = {}
         for write in batch.writes:
-            updates = by_collection.setdefault(place.collections[write.interval], [])
-            i, r, extend = write.i, write.r, {"expire_at": expire_at(write.deadline, offset)}
-            for name, payload in write.rows.items():
-                update = documents.change(payload)
-                update["$max"] = extend
-                update["$setOnInsert"] = {"kind": place.kind, "name": name, "interval": i, "resolution": r}
-                updates.append({"q": {"_id": place.id(name, i, r)}, "u": update, "upsert": True})
-        for collection, updates in by_collection.items():
-            yield from _update(collection, updates, len(updates) == 1 and documents.alone(payload))
+            cells = by_collection.setdefault(self._place.collections[write.interval], [])
+            i, r, end = write.i, write.r, expire_at(write.deadline, offset)
+            cells += [(name, i, r, end, payload) for name, payload in write.rows.items()]
+        for collection, every in by_collection.items():
+            for start in range(0, len(every), _AT_ONCE):
+                cells = every[start : start + _AT_ONCE]
+                if len(cells) >= _MANY:
+                    yield from self._write_many(collection, cells)
+                else:
+                    yield from self._upsert(collection, cells)
+
+    def _upsert(self, collection: str, cells: Sequence[Cell]) -> Steps[int]:
+        """Update documents, and make those that are missing; return how many were."""
+        place, change = self._place, self._documents.change
+        updates = []
+        for name, i, r, end, payload in cells:
+            update = change(payload)
+            update["$max"] = {"expire_at": end}
+            update["$setOnInsert"] = {"kind": place.kind, "name": name, "interval": i, "resolution": r}
+            updates.append({"q": {"_id": place.id(name, i, r)}, "u": update, "upsert": True})
+        documents = self._documents
+        small = documents.numbers or (len(cells) == 1 and documents.alone(cells[0][-1]))
+        return (yield from _update(collection, updates, small))
+
+    def _write_many(self, collection: str, cells: Sequence[Cell]) -> Steps[None]:
+        """Insert documents and update those that were there: to make one by an upsert costs six times as much.
+
+        Where most were there, the next many are upserted at once, until most of them are new again.
+        """
+        if collection in self._written:
+            if 2 * (yield from self._upsert(collection, cells)) > len(cells):
+                self._written.discard(collection)
+            return
+        place, start = self._place, self._documents.start
+        documents: list[dict[str, Any]] = [
+            {"_id": place.id(name, i, r), "kind": place.kind, "name": name, "interval": i, "resolution": r}
+            | {"expire_at": end}
+            | start(payload)
+            for name, i, r, end, payload in cells
+        ]
+        try:
+            yield ask.Insert(collection, documents, self._documents.numbers)
+        except (PyMongoError, DocumentTooLarge) as error:
+            there = not_created(error)
+            if not there:
+                reason = explained(error, [document["_id"] for document in documents])
+                if reason is error:
+                    raise
+                raise reason from error
+            if 2 * len(there) > len(cells):
+                self._written.add(collection)
+            yield from self._upsert(collection, [cells[position] for position in there])
 
     def read(self, request: Read) -> Steps[Reply]:
         """Return the rows of a range."""
@@ -126,26 +176,28 @@ class Protocol:
             return (yield from self._fetch(request, request.fetch))
         collection, row = self._place.collections[request.interval], self._documents.row
         first, last = request.first, request.last
-        data: dict[str, Buckets] = {}
-        if first == last and request.resolutions is None:
-            ids = {self._place.id(name, first, None): name for name in request.names}
-            if len(ids) == 1:
-                ((id, name),) = ids.items()
-                document = yield ask.FindById(collection, id)
-                return Reply({} if document is None else {name: {first: {None: row(document)}}})
-            for some in portions(list(ids)):
-                found = yield ask.Find(collection, {"_id": {"$in": list(some)}}, self._projection)
-                for document in found:
-                    data[document["name"]] = {first: {None: row(document)}}
-            return Reply(data)
+        flat, alone = request.resolutions is None, len(request.names) == 1
+        if flat and alone and first == last:
+            (name,) = request.names
+            document = yield ask.FindById(collection, self._place.id(name, first, None))
+            return Reply({} if document is None else {name: {first: {None: row(document)}}})
+        fields = self._fields | {"interval": 1}
+        if not alone:
+            fields["name"] = 1
+        if not flat:
+            fields["resolution"] = 1
+        buckets: Buckets = {}
+        data: dict[str, Buckets] = {request.names[0]: buckets} if alone else {}
         for some in portions(request.names):
-            where = self._place.filter(some, first, last)
-            found = yield ask.Find(collection, where, self._projection)
+            found = yield ask.Find(collection, self._place.filter(some, first, last), fields)
             for document in found:
-                buckets = data.setdefault(document["name"], {})
-                buckets.setdefault(int(document["interval"]), {})[_plain(document["resolution"])] = row(
-                    document
-                )
+                if not alone:
+                    buckets = data.setdefault(document["name"], {})
+                i = int(document["interval"])
+                if flat:
+                    buckets[i] = {None: row(document)}
+                else:
+                    buckets.setdefault(i, {})[int(document["resolution"])] = row(document)
         return Reply(data)
 
     def _fetch(self, request: Read, fetch: Callable[..., Any]) -> Steps[Reply]:
@@ -219,20 +271,21 @@ class Protocol:
         return len(live)
 
 
-def _update(collection: str, updates: Sequence[Mapping[str, Any]], alone: bool) -> Steps[None]:
+def _update(collection: str, updates: Sequence[Mapping[str, Any]], small: bool) -> Steps[int]:
     """Send updates; send those again that lost the race to create a document, which MongoDB did not carry out."""
     for left in range(_RACES, -1, -1):
         try:
-            yield ask.Update(collection, updates, alone)
-            return
+            upserted: int = yield ask.Update(collection, updates, small)
+            return upserted
         except (PyMongoError, DocumentTooLarge) as error:
-            lost = not_upserted(error) if isinstance(error, BulkWriteError) else None
+            lost = not_created(error)
             if not lost or not left:
-                reason = explained(error, updates)
+                reason = explained(error, [update["q"]["_id"] for update in updates])
                 if reason is error:
                     raise
                 raise reason from error
             updates = [updates[position] for position in lost]
+    raise AssertionError("the last one returned or raised")
 
 
 def _warn(index: Mapping[str, Any], collection: str, error: Exception) -> None:

@@ -15,6 +15,7 @@ __all__ = [
     "FindById",
     "Group",
     "Indexes",
+    "Insert",
     "Request",
     "Update",
 ]
@@ -36,20 +37,37 @@ class CreateIndex:
 
 
 @define
-class Update:
-    """Send updates of distinct documents, in any order, as the command ``update`` takes them.
+class Insert:
+    """Insert documents, in any order.
 
     The driver raises BulkWriteError, with ``writeErrors``, if some were refused.
 
     Attributes
     ----------
-    alone
-        Whether this is a single update, small enough for any message.
+    small
+        Whether they are known to fit one message.
+    """
+
+    collection: str
+    documents: Sequence[dict[str, Any]]
+    small: bool
+
+
+@define
+class Update:
+    """Send updates of distinct documents, in any order, as the command ``update`` takes them.
+
+    Answer: how many made a new document. The driver raises BulkWriteError, with ``writeErrors``, if some were refused.
+
+    Attributes
+    ----------
+    small
+        Whether they are known to fit one message.
     """
 
     collection: str
     updates: Sequence[Mapping[str, Any]]
-    alone: bool
+    small: bool
 
 
 @define
@@ -104,4 +122,4 @@ class Fetch:
     keywords: Mapping[str, Any]
 
 
-Request = Indexes | CreateIndex | Update | FindById | Find | Group | Delete | Fetch
+Request = Indexes | CreateIndex | Insert | Update | FindById | Find | Group | Delete | Fetch
