@@ -36,10 +36,10 @@ def row(kind, *writes):
 def test_new_then_half_new_then_old(url, timeseries, kind):
     one, two = VALUES[kind]
     handle = timeseries(url, kind, intervals=PLAIN)
-    handle.bulk_insert({600: {name: one for name in NAMES[::2]}})
-    handle.bulk_insert({600: {name: two for name in NAMES}})
+    handle.bulk_insert({600: dict.fromkeys(NAMES[::2], one)})
+    handle.bulk_insert({600: dict.fromkeys(NAMES, two)})
     for _ in range(2):
-        handle.bulk_insert({600: {name: two for name in NAMES}})
+        handle.bulk_insert({600: dict.fromkeys(NAMES, two)})
     for number, name in enumerate(NAMES):
         first = [] if number % 2 else [one]
         assert handle.get(name, "minute") == {600: row(kind, *first, two, two, two)}
@@ -49,7 +49,7 @@ def test_new_then_half_new_then_old(url, timeseries, kind):
 def test_an_inserted_document_is_like_an_upserted_one(url, database, timeseries, kind):
     handle = timeseries(url, kind)
     one, _ = VALUES[kind]
-    handle.bulk_insert({600: {name: one for name in NAMES}})
+    handle.bulk_insert({600: dict.fromkeys(NAMES, one)})
     handle.bulk_insert({600: {"upserted": one}})
     for collection in (database.minute, database.hour):
         inserted, upserted = (collection.find_one({"name": name}) for name in (NAMES[0], "upserted"))
