@@ -149,6 +149,21 @@ def test_a_read_whose_reply_is_lost_is_asked_again(engine, timeseries):
             assert proxy.dropped == before + 1
 
 
+@pytest.mark.parametrize(("more", "lost"), [("", 2), ("?retryReads=false", 1)])
+def test_a_read_is_asked_twice_at_most_or_once_if_the_caller_says_so(engine, timeseries, more, lost):
+    node = engine("mongo").nodes[0]
+    with Proxy(node.host, node.port) as proxy:
+        handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-reads{lost}{more}", intervals=PLAIN)
+        handle.insert("n", 1)
+        for read in (lambda: handle.get("n", "minute"), lambda: handle.series("n", "minute", steps=2)):
+            before = proxy.dropped
+            proxy.drop_when(lambda data: b"minute" in data, lost)
+            with pytest.raises(AutoReconnect):
+                read()
+            assert proxy.dropped == before + lost
+        assert handle.get("n", "minute") == {600: 1}
+
+
 # A server stops, or is killed
 
 
@@ -202,6 +217,18 @@ def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(own_en
             assert max(outcome["ok"]) == len(outcome["ok"] | outcome["unknown"]) - 1, (
                 "the last call did not succeed"
             )
+
+
+def test_a_place_opens_and_builds_its_index_while_a_member_is_down(own_engine, timeseries):
+    engine = own_engine("mongo-set")
+    timeseries(engine.url, intervals=PLAIN).insert("n")
+    dead = next(node for node in engine.nodes if node is not primary(engine))
+    dead.kill()
+    began = time.monotonic()
+    handle = timeseries(engine.url, intervals={"minute": {"step": 60, "steps": 100}})
+    handle.insert("n")
+    assert time.monotonic() - began < 15
+    assert handle.get("n", "minute") == {600: 2}
 
 
 # Processes that write at once

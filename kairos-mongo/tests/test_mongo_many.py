@@ -5,6 +5,7 @@ from datetime import datetime
 
 import pytest
 
+from kairos.errors import InvalidValue
 from kairos.rows import merge
 
 NAMES = [f"name{number:03}" for number in range(120)]
@@ -16,6 +17,11 @@ VALUES = {
     "gauge": ([1, 2], [3]),
     "set": ([1, "a"], ["a", 2]),
 }
+
+
+def every(values):
+    """Return the same values for each name."""
+    return dict.fromkeys(NAMES, values)
 
 
 def row(kind, *writes):
@@ -110,3 +116,31 @@ def test_more_documents_than_one_request_takes(url, database, timeseries):
     assert database.minute.count_documents({}) == 25_000
     handle.bulk_insert({60 * minute: {"n": [1]} for minute in range(25_000)})
     assert handle.series("n", "minute", start=0, steps=25_000, collapse=True) == {0: 50_000}
+
+
+@pytest.mark.parametrize("guess", ["insert", "update"])
+def test_documents_that_are_refused_take_no_others_with_them(url, timeseries, guess):
+    handle = timeseries(url, "series", intervals=PLAIN)
+    large = "x" * 8 * 2**20
+    handle.bulk_insert({600: every([1])})
+    if guess == "update":
+        handle.bulk_insert({600: every([1])})
+    handle.insert("large", large)
+    before = handle.get(NAMES[0], "minute")[600]
+    with pytest.raises(
+        InvalidValue, match=r"series:large:10:.*keeps what it had; everything else .* was written"
+    ):
+        handle.bulk_insert({600: {**every([2]), "large": [large], "new": [2]}})
+    for name in NAMES:
+        assert handle.get(name, "minute") == {600: [*before, 2]}
+    assert handle.get("new", "minute") == {600: [2]}
+    assert handle.get("large", "minute") == {600: [large]}
+
+
+def test_several_that_are_refused_are_counted(url, timeseries):
+    handle = timeseries(url, "count", intervals=PLAIN)
+    for name in NAMES[:3]:
+        handle.insert(name, 2**63 - 1)
+    with pytest.raises(InvalidValue, match="'count:name000:10:' keeps what it had, and so do 2 others"):
+        handle.bulk_insert({600: every([1])})
+    assert [handle.get(name, "minute")[600] for name in NAMES[2:4]] == [2**63 - 1, 1]

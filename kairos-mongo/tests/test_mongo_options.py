@@ -100,7 +100,18 @@ def test_no_acknowledgement_by_a_live_client_or_a_keyword(config):
 
 @pytest.mark.parametrize(
     "interval",
-    ["a$b", "$a", "system.users", ".a", "a.", "a..b", "kairos_layouts", "x" * 253, "\u00e9" * 127],
+    [
+        "a$b",
+        "$a",
+        "system.users",
+        ".a",
+        "a.",
+        "a..b",
+        "a.system.b",
+        "kairos_layouts",
+        "x" * 253,
+        "\u00e9" * 127,
+    ],
 )
 def test_names_of_intervals_that_no_collection_can_have(config, interval):
     with pytest.raises(InvalidValue, match="interval"):

@@ -12,6 +12,9 @@ from pymongo.errors import BulkWriteError
 
 from kairos import SchemaMismatch, Timeseries, Unsupported
 from kairos.errors import InvalidType, InvalidValue
+from kairos.storage import Batch, Write
+from kairos_mongo import requests as ask
+from kairos_mongo.plugin import kairos_open
 
 PLAIN = {"minute": {"step": 60}}
 NAME = "a.b:$c"
@@ -92,7 +95,7 @@ def test_beyond_64_bits_is_an_error_and_the_total_stays(url, database, timeserie
 def test_the_error_of_one_document_of_many_says_that_the_others_were_written(url, timeseries):
     handle = timeseries(url, intervals=PLAIN)
     handle.insert("n", 2**63 - 1)
-    with pytest.raises(InvalidValue, match="2 other documents of this call were written"):
+    with pytest.raises(InvalidValue, match="everything else of this call was written"):
         handle.bulk_insert({None: {"m": [1], "n": [1], "o": [1]}})
     assert [handle.get(name, "minute")[600] for name in "mno"] == [1, 2**63 - 1, 1]
 
@@ -186,13 +189,41 @@ def test_a_bucket_near_16_mb_refuses_more_and_keeps_what_it_had(url, timeseries,
     assert len(handle.get("n", "minute")[600]) == len(values) + 1
 
 
-@pytest.mark.parametrize("times", [3, 7])
-def test_values_of_one_call_beyond_16_mb_are_refused_as_a_whole(url, timeseries, times):
-    handle = timeseries(url, "series", intervals=PLAIN)
+@pytest.mark.parametrize(
+    ("kind", "values"),
+    [
+        ("series", [str(number) + "x" * (8 * 2**20 - 1) for number in range(3)]),
+        ("set", [str(number) + "x" * (8 * 2**20 - 1) for number in range(7)]),
+        ("series", [0.5] * 1_600_000),
+        ("histogram", [f"{number:020}" + "." * 1000 for number in range(8_000)]),
+    ],
+    ids=["3 texts", "7 texts", "numbers", "keys"],
+)
+def test_values_for_one_bucket_beyond_16_mb_are_refused_before_anything_is_written(
+    url, timeseries, kind, values
+):
+    handle = timeseries(url, kind, intervals=PLAIN)
     handle.insert("n", 1)
-    with pytest.raises(InvalidValue, match="16 MB"):
-        handle.insert("n", ["x" * (8 * 2**20)] * times)
-    assert handle.get("n", "minute") == {600: [1]}
+    with pytest.raises(InvalidValue, match=r"16 MB.*nothing was written.*smaller step"):
+        handle.insert("n", values)
+    with pytest.raises(InvalidValue, match=r"16 MB.*nothing was written"):
+        handle.bulk_insert({600: {"before": [1], "n": values, "n2": [1]}})
+    assert handle.list() == ["n"]
+    assert len(handle.get("n", "minute")[600]) == 1
+
+
+@pytest.mark.parametrize("documents", [1, 60])
+@pytest.mark.parametrize("more", [-400, -64, 0, 400, 8_000])
+def test_a_new_document_about_as_large_as_can_be(url, timeseries, documents, more):
+    handle = timeseries(url, "series", intervals=PLAIN)
+    values = ["x" * 8 * 2**20, "x" * (8 * 2**20 - 8 * 2**10 + more - 64)]
+    refused = None
+    try:
+        handle.bulk_insert({600: {"n": values, **{f"m{number}": [1] for number in range(documents - 1)}}})
+    except InvalidValue as error:
+        refused = str(error)
+    assert handle.get("n", "minute") == {600: values if refused is None else []}
+    assert refused is None or ("16 MB" in refused and len(refused) < 1000)
 
 
 def test_the_largest_values_fit(url, timeseries):
@@ -205,6 +236,16 @@ def test_the_largest_values_fit(url, timeseries):
     histogram.insert("n" * 1024, dots)
     assert series.get("n" * 1024, "minute") == {600: [large]}
     assert histogram.get("n" * 1024, "minute") == {600: {dots: 1}}
+
+
+@pytest.mark.parametrize("server", ["mongo", "mongo-set"])
+def test_counts_with_the_longest_names_fit_their_requests(engine, timeseries, server):
+    """The server's messages cut names short, also within a character."""
+    handle = timeseries(engine(server).url.replace("/kairos", "/long"), intervals=PLAIN)
+    names = [f"{number:05}" + "\U0001f600" * 254 for number in range(10_000)]
+    for total in (1, 2, 3):
+        handle.bulk_insert({600: {name: [1] for name in names}})
+        assert handle.get(names, "minute") == {600: total * 10_000}
 
 
 # Time to live
@@ -258,6 +299,16 @@ def test_a_deadline_beyond_the_calendar_is_never(url, database, timeseries):
     assert document["expire_at"] == MaxKey()
 
 
+def test_the_servers_clock_counts_where_it_is_not_this_machines(config):
+    protocol = kairos_open("mongodb://h", config())._protocol
+    ready = protocol.ready()
+    assert isinstance(next(ready), ask.Hello)
+    ready.send({"localTime": datetime.now(UTC) + timedelta(hours=2)})
+    request = next(protocol.write(Batch([Write("minute", 10, None, 900, {"n": 1})], 600.0, {})))
+    until = request.updates[0]["u"]["$max"]["expire_at"].replace(tzinfo=UTC)
+    assert timedelta(hours=2, minutes=14) < until - datetime.now(UTC) < timedelta(hours=2, minutes=16)
+
+
 def test_the_server_removes_expired_documents_alone(engine, timeseries):
     url = engine("mongo", args=["--setParameter", "ttlMonitorSleepSecs=1"]).url.replace("/kairos", "/ttl")
     handle = timeseries(url)
@@ -276,6 +327,12 @@ def test_the_server_removes_expired_documents_alone(engine, timeseries):
 def test_expire_is_for_manual_expiry(url, timeseries):
     with pytest.raises(Unsupported, match="expire"):
         timeseries(url).expire()
+
+
+def test_a_collection_that_folds_names_is_refused(url, database, timeseries):
+    database.create_collection("minute", collation={"locale": "en", "strength": 2})
+    with pytest.raises(SchemaMismatch, match="'minute' was created with a collation"):
+        timeseries(url)
 
 
 # Deleting, listing

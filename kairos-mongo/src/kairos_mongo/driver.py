@@ -10,7 +10,8 @@ from pymongo import ReadPreference, UpdateOne
 from pymongo.collection import Collection
 from pymongo.cursor import Cursor
 from pymongo.database import Database
-from pymongo.errors import AutoReconnect, BulkWriteError, WriteConcernError, WTimeoutError
+from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
+from pymongo.results import BulkWriteResult, InsertManyResult
 from pymongo.write_concern import WriteConcern
 
 from . import requests as ask
@@ -18,6 +19,9 @@ from . import requests as ask
 __all__ = ["Driver"]
 
 Document = dict[str, Any]
+
+_LENIENT: CodecOptions[Document] = CodecOptions(unicode_decode_error_handler="replace")
+"""For answers to writes: the server cuts long names in its messages, also in the middle of a character."""
 
 _BATCH = 10_000
 """Documents in a reply; the driver's own first batch is 101, and each further one is a round trip."""
@@ -40,9 +44,10 @@ class Driver:
         )
         self._database: Database[Document] = database.with_options(codec_options=codec)
         self._majority = majority
-        self._numbered = True
+        self._shared = self._numbered = True
         self._collections: dict[str, Collection[Document]] = {}
         self._handlers: Mapping[type, Callable[[Any], Any]] = {
+            ask.Hello: self._hello,
             ask.Indexes: self._indexes,
             ask.CreateIndex: self._create_index,
             ask.Insert: self._insert,
@@ -53,16 +58,6 @@ class Driver:
             ask.Delete: self._delete,
             ask.Fetch: self._fetch,
         }
-
-    def ready(self) -> None:
-        """Connect, and see what the server is."""
-        database = self._database
-        hello = database.client.admin.command("hello")
-        shared = "setName" in hello or hello.get("msg") == "isdbgrid"
-        self._numbered = shared and database.client.options.retry_writes
-        if self._majority and shared:
-            concern = WriteConcern(**{"w": "majority", **database.write_concern.document})
-            self._database = database.with_options(write_concern=concern)
 
     def send(self, request: ask.Request) -> Any:
         """Carry out a request and return its answer."""
@@ -77,23 +72,38 @@ class Driver:
     def _indexes(self, request: ask.Indexes) -> list[Any]:
         return list(self._collection(request.collection).list_indexes())
 
+    def _hello(self, request: ask.Hello) -> Document:
+        """Ask what the server is, and remember what follows from it."""
+        database = self._database
+        admin = database.client.get_database("admin", codec_options=CodecOptions[Document](tz_aware=True))
+        hello = admin.command("hello")
+        self._shared = "setName" in hello or hello.get("msg") == "isdbgrid"
+        self._numbered = self._shared and database.client.options.retry_writes
+        if self._majority and self._shared:
+            concern = WriteConcern(**{"w": "majority", **database.write_concern.document})
+            self._database = database.with_options(write_concern=concern)
+        return hello
+
     def _create_index(self, request: ask.CreateIndex) -> None:
-        self._database.command({"createIndexes": request.collection, "indexes": [request.index]})
+        command: Document = {"createIndexes": request.collection, "indexes": [request.index]}
+        if self._shared:
+            command["commitQuorum"] = "majority"  # else it waits for all members, also for one that is down
+        self._database.command(command)
 
-    def _insert(self, request: ask.Insert) -> None:
+    def _insert(self, request: ask.Insert) -> ask.Outcome:
         if request.small and not self._numbered:
-            self._command({"insert": request.collection, "documents": request.documents})
-        else:
-            self._collection(request.collection).insert_many(request.documents, ordered=False)
+            return self._plainly({"insert": request.collection, "documents": request.documents})
+        insert = self._collection(request.collection).with_options(_LENIENT).insert_many
+        return _outcome(lambda: insert(request.documents, ordered=False))
 
-    def _update(self, request: ask.Update) -> int:
+    def _update(self, request: ask.Update) -> ask.Outcome:
         if request.small and not self._numbered:
-            reply = self._command({"update": request.collection, "updates": request.updates})
-            return len(reply.get("upserted", ()))
+            return self._plainly({"update": request.collection, "updates": request.updates})
         updates = [UpdateOne(one["q"], one["u"], upsert=True) for one in request.updates]
-        return self._collection(request.collection).bulk_write(updates, ordered=False).upserted_count
+        write = self._collection(request.collection).with_options(_LENIENT).bulk_write
+        return _outcome(lambda: write(updates, ordered=False))
 
-    def _command(self, command: Document) -> Document:
+    def _plainly(self, command: Document) -> ask.Outcome:
         """Send a write as a plain command, which costs a third less than the driver's methods.
 
         A plain command is never sent again. The driver's methods are, where the server numbers writes and so
@@ -103,27 +113,35 @@ class Driver:
         concern = self._database.write_concern.document
         if concern:
             command["writeConcern"] = concern
-        reply = self._database.command(command)
-        if "writeErrors" in reply:
-            raise BulkWriteError({"writeErrors": reply["writeErrors"], "writeConcernErrors": []})
-        if "writeConcernError" in reply:
-            error = reply["writeConcernError"]
-            timed_out = error.get("errInfo", {}).get("wtimeout")
-            raise (WTimeoutError if timed_out else WriteConcernError)(error["errmsg"], error["code"], error)
-        return reply
+        reply = self._database.command(command, codec_options=_LENIENT)
+        unsure = [reply["writeConcernError"]] if "writeConcernError" in reply else ()
+        return ask.Outcome(len(reply.get("upserted", ())), reply.get("writeErrors", ()), unsure)
 
     def _find_by_id(self, request: ask.FindById) -> Any:
-        database, identity = self._database, {"_id": request.id}
-        command: Document = {"find": request.collection, "filter": identity, "limit": 1, "singleBatch": True}
+        try:
+            return self._find_plainly(request)
+        except ServerSelectionTimeoutError:
+            raise
+        except AutoReconnect:
+            if not self._database.client.options.retry_reads:
+                raise
+            return self._find_plainly(request)
+
+    def _find_plainly(self, request: ask.FindById) -> Any:
+        """Read as a plain command, which the driver does not repeat."""
+        database = self._database
+        command: Document = {
+            "find": request.collection,
+            "filter": {"_id": request.id},
+            "limit": 1,
+            "singleBatch": True,
+        }
         concern = database.read_concern.document
         if concern:
             command["readConcern"] = concern
-        try:
-            reply = database.command(
-                command, codec_options=database.codec_options, read_preference=database.read_preference
-            )
-        except AutoReconnect:  # the driver's own way waits for another server, if it may
-            return self._collection(request.collection).find_one(identity)
+        reply = database.command(
+            command, codec_options=database.codec_options, read_preference=database.read_preference
+        )
         found = reply["cursor"]["firstBatch"]
         return found[0] if found else None
 
@@ -147,3 +165,17 @@ class Driver:
     def _fetch(self, request: ask.Fetch) -> Any:
         found = request.function(self._collection(request.collection), **request.keywords)
         return list(found) if isinstance(found, Cursor) else found
+
+
+def _outcome(write: Callable[[], BulkWriteResult | InsertManyResult]) -> ask.Outcome:
+    """Return what became of a write through the driver's methods.
+
+    The driver's own error would hold each refused document whole, in its message too.
+    """
+    try:
+        result = write()
+    except BulkWriteError as error:
+        details = error.details
+        refused = [{key: one[key] for key in one if key != "op"} for one in details["writeErrors"]]
+        return ask.Outcome(details["nUpserted"], refused, details["writeConcernErrors"])
+    return ask.Outcome(getattr(result, "upserted_count", 0), (), ())

@@ -5,47 +5,64 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pymongo.errors import BulkWriteError, DocumentTooLarge, OperationFailure
+from attrs import frozen
+from pymongo.errors import BulkWriteError, WriteConcernError, WTimeoutError
 
 from kairos.errors import InvalidValue, show
 
-__all__ = ["explained", "not_created"]
+__all__ = ["ADVICE", "DUPLICATE_KEY", "Refused", "error_of"]
 
-_DUPLICATE_KEY = 11000
+ADVICE = "use a smaller step, a resolution, or smaller values"
+
+DUPLICATE_KEY = 11000
 _BAD_VALUE = 2
 _TOO_LARGE = frozenset({10334, 17419, 17420})
 
-_ADVICE = "use a smaller step, a resolution, or smaller values"
 
+@frozen
+class Refused:
+    """What a server refused.
 
-def not_created(error: Exception) -> list[int] | None:
-    """Return the positions of documents that were there when they were to be created, if that is all there was."""
-    if not isinstance(error, BulkWriteError) or error.details.get("writeConcernErrors"):
-        return None
-    refused: Sequence[Mapping[str, Any]] = error.details.get("writeErrors") or ()
-    return (
-        [one["index"] for one in refused] if all(one["code"] == _DUPLICATE_KEY for one in refused) else None
-    )
-
-
-def explained(error: Exception, ids: Sequence[str]) -> Exception:
-    """Return the error to raise: kairos' own for what MongoDB refuses a value for, else the driver's.
-
-    ``ids`` are of the documents that were to be written, in their order.
+    Attributes
+    ----------
+    id
+        The document that keeps what it had; None: an error of the write concern, and the write may be there.
+    error
+        The server's account of it.
     """
-    if isinstance(error, BulkWriteError):
-        refused: Sequence[Mapping[str, Any]] = error.details.get("writeErrors") or ()
-        for one in refused:
-            kept = f"its document {show(ids[one['index']])} keeps what it had"
-            if len(ids) > 1:
-                kept += f" ({len(ids) - len(refused)} other documents of this call were written)"
-            if one["code"] == _BAD_VALUE and "$inc" in one["errmsg"]:
-                return InvalidValue(f"a total would leave 64 bits: {kept}")
-            if one["code"] in _TOO_LARGE:
-                return InvalidValue(f"a bucket would pass MongoDB's 16 MB for a document: {kept}; {_ADVICE}")
-    too_large = isinstance(error, DocumentTooLarge)
-    if too_large or (isinstance(error, OperationFailure) and error.code in _TOO_LARGE):
-        return InvalidValue(
-            f"the values for one bucket pass MongoDB's 16 MB for a document: it keeps what it had; {_ADVICE}"
+
+    id: str | None
+    error: Mapping[str, Any]
+
+
+def error_of(refused: Sequence[Refused]) -> Exception:
+    """Return the error to raise: kairos' own for what MongoDB refuses a value for, else the driver's."""
+    for one in refused:
+        if one.id is not None:
+            reason, advice = _reason(one.error["code"], one.error["errmsg"])
+            if reason:
+                others = sum(other.id is not None for other in refused) - 1
+                also = f", and so do {others} others" if others else ""
+                return InvalidValue(
+                    f"{reason}: its document {show(one.id)} keeps what it had{also}; everything else of this call "
+                    f"was written{advice}"
+                )
+    if any(one.id is not None for one in refused):
+        return BulkWriteError(
+            {
+                "writeErrors": [one.error for one in refused if one.id is not None],
+                "writeConcernErrors": [one.error for one in refused if one.id is None],
+            }
         )
-    return error
+    error = refused[0].error
+    timed_out = error.get("errInfo", {}).get("wtimeout")
+    return (WTimeoutError if timed_out else WriteConcernError)(error["errmsg"], error["code"], dict(error))
+
+
+def _reason(code: int, message: str) -> tuple[str, str]:
+    """Return what a refusal means, and what to do about it; nothing where the driver's error says it best."""
+    if code == _BAD_VALUE and "$inc" in message:
+        return "a total would leave 64 bits", ""
+    if code in _TOO_LARGE or (code == _BAD_VALUE and "too large" in message):
+        return "a bucket would pass MongoDB's 16 MB for a document", f"; {ADVICE}"
+    return "", ""

@@ -15,6 +15,12 @@ __all__ = ["KindDocuments", "kind_documents"]
 Document = Mapping[str, Any]
 
 
+_DOCUMENT = 15 * 2**20
+_OVERHEAD = 48  # bytes of a number or a datetime in an array or as a key, at most
+_ESCAPED = 5  # bytes of a character as part of a key, at most
+_SIZED = frozenset({str, bytes})
+
+
 class KindDocuments(ABC):
     """How one kind is kept."""
 
@@ -39,6 +45,15 @@ class KindDocuments(ABC):
     def alone(self, payload: Any) -> bool:
         """Return whether a payload is a single value."""
         return len(payload) == 1
+
+    def bulky(self, payload: Any) -> bool:
+        """Return whether a payload might be too much for one document, by a look at its values."""
+        if len(payload) == 1:
+            return False
+        size = _OVERHEAD * len(payload)
+        if not _SIZED.isdisjoint(map(type, payload)):
+            size += sum(_ESCAPED * len(value) for value in payload if type(value) in _SIZED)
+        return size > _DOCUMENT
 
 
 def _plain(value: Any) -> Any:
@@ -79,6 +94,9 @@ class _Gauge(KindDocuments):
     def alone(self, payload: Any) -> bool:
         return True
 
+    def bulky(self, payload: Any) -> bool:
+        return False
+
     def row(self, document: Document) -> Any:
         return _plain(document["value"])
 
@@ -99,6 +117,9 @@ class _Count(KindDocuments):
 
     def alone(self, payload: float) -> bool:
         return True
+
+    def bulky(self, payload: float) -> bool:
+        return False
 
     def row(self, document: Document) -> float:
         whole, fraction = int(document["value"]), document.get("fraction")

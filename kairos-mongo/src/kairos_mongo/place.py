@@ -38,13 +38,13 @@ _NEVER = MaxKey()
 _SLACK = 600
 
 
-def offset_of(now: float) -> int:
-    """Return by how much the machine's clock is ahead of the caller's, in whole minutes.
+def offset_of(now: float, ahead: float) -> int:
+    """Return by how much the server's clock is ahead of the caller's, in whole minutes.
 
-    Whole minutes, so that a clock that is right gives a bucket the same ``expire_at`` with each write, and its
-    entry in the index stays where it is.
+    ``ahead`` is by how much it is ahead of this machine's. Whole minutes, so that a clock that is right gives a
+    bucket the same ``expire_at`` with each write, and its entry in the index stays where it is.
     """
-    return round((time.time() - now) / 60) * 60
+    return round((time.time() + ahead - now) / 60) * 60
 
 
 def expire_at(deadline: int | None, offset: int) -> datetime | MaxKey:
@@ -126,8 +126,8 @@ def _collection(prefix: str, interval: str, database: str) -> str:
             f"{what} must not contain '$', start with 'system.', or start or end with a dot; choose another name "
             "or prefix"
         )
-    if ".." in name:
-        raise InvalidValue(f"{what} must not contain two dots in a row, which PyMongo refuses")
+    if ".." in name or ".system." in name:
+        raise InvalidValue(f"{what} must not contain '..' or '.system.', which MongoDB keeps for itself")
     if name == LAYOUTS:
         raise InvalidValue(f"{what} is kairos' own collection of layouts; choose another name or prefix")
     size = len(f"{database}.{name}".encode())

@@ -7,39 +7,23 @@ waits and one of asyncio share all of this.
 from __future__ import annotations
 
 import sys
+import time
 import warnings
-from collections.abc import Callable, Generator, Mapping, Sequence
-from operator import itemgetter
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from pymongo.errors import DocumentTooLarge, OperationFailure, PyMongoError
+from pymongo.errors import OperationFailure, PyMongoError
 
 from kairos.errors import InvalidType, SchemaMismatch, show
 from kairos.storage import Batch, Buckets, Read, Reply, Scope
 
 from . import requests as ask
-from .errors import explained, not_created
+from .errors import Refused, error_of
 from .kinds import KindDocuments
-from .place import INDEX, LAYOUTS, TTL_INDEX, Place, expire_at, offset_of, portions
+from .place import INDEX, LAYOUTS, TTL_INDEX, Place, portions
+from .writing import Steps, Writing, upsert
 
 __all__ = ["Protocol"]
-
-Result = TypeVar("Result")
-Steps = Generator[ask.Request, Any, Result]
-
-Cell = tuple[str, str, int, int | None, Any, Any]
-"""What is written to one document: its ``_id``, name, bucket, resolution bucket, ``expire_at``, payload."""
-
-_BY_ID = itemgetter(0)
-
-_MANY = 50
-"""Documents of a collection that are worth a try to insert them first."""
-
-_AT_ONCE = 10_000
-"""Documents in one request: a message holds 48 MB, and a count's document is at most some 2 KB."""
-
-_RACES = 10
-"""How often an update that lost the race to create a document is sent again."""
 
 _BY_INTERVAL = (("interval", 1), ("resolution", 1))
 
@@ -62,22 +46,33 @@ class Protocol:
         self._documents = documents
         self._escape_character = escape_character
         self._fields = {"_id": 0} | dict.fromkeys(documents.fields, 1)
-        self._written: set[str] = set()  # collections where the last bulk found most of its documents
+        self._writing = Writing(place, documents)
+        self._ahead = 0.0
 
     def ready(self) -> Steps[None]:
-        """Create the indexes that are missing; a failure warns, since nothing but speed and tidiness needs them."""
+        """Look at the server's clock, and create the indexes that are missing.
+
+        A failure to create one warns, since nothing but speed and tidiness needs them.
+        """
+        hello = yield ask.Hello()
+        self._ahead = hello["localTime"].timestamp() - time.time()
         for collection in self._place.collections.values():
             try:
                 there = yield ask.Indexes(collection)
             except OperationFailure:  # it takes a right of its own to see them
                 there = ()
+            if any("collation" in index for index in there if index["name"] == "_id_"):
+                raise SchemaMismatch(
+                    f"the collection {show(collection)} was created with a collation, by which MongoDB would take "
+                    "different names for one: choose another prefix, or create it without"
+                )
             wanted = [INDEX] if collection not in self._place.expiring else [INDEX, TTL_INDEX]
             for index in wanted:
                 if any(_serves(one, index) for one in there):
                     continue
                 try:
                     yield ask.CreateIndex(collection, index)
-                except OperationFailure as error:
+                except PyMongoError as error:
                     _warn(index, collection, error)
 
     def layouts(self) -> Steps[dict[str, str]]:
@@ -107,7 +102,10 @@ class Protocol:
                 record["escape_character"] = self._escape_character
             identity = {"_id": self._place.layout_id(interval)}
             updates.append({"q": identity, "u": {"$setOnInsert": record}, "upsert": True})
-        yield from _update(LAYOUTS, updates, small=True)
+        refused: list[Refused] = []
+        yield from upsert(LAYOUTS, updates, True, refused)
+        if refused:
+            raise error_of(refused)
         recorded = yield from self.layouts()
         return {interval: recorded[interval] for interval in layouts if interval in recorded}
 
@@ -117,71 +115,7 @@ class Protocol:
 
     def write(self, batch: Batch) -> Steps[None]:
         """Upsert one document for each name and bucket."""
-        place, offset = self._place, offset_of(batch.now)
-        by_collection: dict[str, list[Cell]] = {}
-        for write in batch.writes:
-            cells = by_collection.setdefault(place.collections[write.interval], [])
-            i, r, end = write.i, write.r, expire_at(write.deadline, offset)
-            cells += [
-                (place.id(name, i, r), name, i, r, end, payload) for name, payload in write.rows.items()
-            ]
-        for collection, every in by_collection.items():
-            if len(every) >= _MANY:
-                every.sort(key=_BY_ID)  # neighbours in an index are written at less cost
-            for start in range(0, len(every), _AT_ONCE):
-                cells = every[start : start + _AT_ONCE]
-                if len(cells) >= _MANY:
-                    yield from self._write_many(collection, cells)
-                else:
-                    yield from self._upsert(collection, cells)
-
-    def _upsert(self, collection: str, cells: Sequence[Cell]) -> Steps[int]:
-        """Update documents, and make those that are missing; return how many were."""
-        kind, change = self._place.kind, self._documents.change
-        updates = []
-        for id, name, i, r, end, payload in cells:
-            update = change(payload)
-            update["$max"] = {"expire_at": end}
-            update["$setOnInsert"] = {"kind": kind, "name": name, "interval": i, "resolution": r}
-            updates.append({"q": {"_id": id}, "u": update, "upsert": True})
-        documents = self._documents
-        small = documents.numbers or (len(cells) == 1 and documents.alone(cells[0][-1]))
-        return (yield from _update(collection, updates, small))
-
-    def _write_many(self, collection: str, cells: Sequence[Cell]) -> Steps[None]:
-        """Insert documents and update those that were there: to make one by an upsert costs six times as much.
-
-        Where most were there, the next many are upserted at once, until most of them are new again.
-        """
-        if collection in self._written:
-            if 2 * (yield from self._upsert(collection, cells)) > len(cells):
-                self._written.discard(collection)
-            return
-        kind, start = self._place.kind, self._documents.start
-        documents: list[dict[str, Any]] = [
-            {
-                "_id": id,
-                "kind": kind,
-                "name": name,
-                "interval": i,
-                "resolution": r,
-                "expire_at": end,
-                **start(payload),
-            }
-            for id, name, i, r, end, payload in cells
-        ]
-        try:
-            yield ask.Insert(collection, documents, self._documents.numbers)
-        except (PyMongoError, DocumentTooLarge) as error:
-            there = not_created(error)
-            if not there:
-                reason = explained(error, [document["_id"] for document in documents])
-                if reason is error:
-                    raise
-                raise reason from error
-            if 2 * len(there) > len(cells):
-                self._written.add(collection)
-            yield from self._upsert(collection, [cells[position] for position in there])
+        return self._writing.write(batch, self._ahead)
 
     def read(self, request: Read) -> Steps[Reply]:
         """Return the rows of a range."""
@@ -282,23 +216,6 @@ class Protocol:
             yield ask.Delete(self._place.collections[interval], self._place.filter())
         yield from self.forget_layouts(tuple(scope))
         return len(live)
-
-
-def _update(collection: str, updates: Sequence[Mapping[str, Any]], small: bool) -> Steps[int]:
-    """Send updates; send those again that lost the race to create a document, which MongoDB did not carry out."""
-    for left in range(_RACES, -1, -1):
-        try:
-            upserted: int = yield ask.Update(collection, updates, small)
-            return upserted
-        except (PyMongoError, DocumentTooLarge) as error:
-            lost = not_created(error)
-            if not lost or not left:
-                reason = explained(error, [update["q"]["_id"] for update in updates])
-                if reason is error:
-                    raise
-                raise reason from error
-            updates = [updates[position] for position in lost]
-    raise AssertionError("the last one returned or raised")
 
 
 def _warn(index: Mapping[str, Any], collection: str, error: Exception) -> None:

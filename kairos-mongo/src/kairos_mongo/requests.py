@@ -14,11 +14,37 @@ __all__ = [
     "Find",
     "FindById",
     "Group",
+    "Hello",
     "Indexes",
     "Insert",
+    "Outcome",
     "Request",
     "Update",
 ]
+
+
+@define
+class Outcome:
+    """The answer to an insert or an update.
+
+    Attributes
+    ----------
+    created
+        How many updates made a new document.
+    refused
+        What the server says of the writes that it did not carry out: their ``index``, ``code`` and ``errmsg``.
+    unsure
+        What it says of its write concern, where that was not reached.
+    """
+
+    created: int
+    refused: Sequence[Mapping[str, Any]]
+    unsure: Sequence[Mapping[str, Any]]
+
+
+@frozen
+class Hello:
+    """Ask the server what it is. Answer: its reply to the command ``hello``, with aware datetimes."""
 
 
 @frozen
@@ -38,14 +64,12 @@ class CreateIndex:
 
 @define
 class Insert:
-    """Insert documents, in any order.
-
-    The driver raises BulkWriteError, with ``writeErrors``, if some were refused.
+    """Insert documents, in any order. Answer: an :class:`Outcome`.
 
     Attributes
     ----------
     small
-        Whether they are known to fit one message.
+        Whether they are known to fit one command.
     """
 
     collection: str
@@ -57,12 +81,12 @@ class Insert:
 class Update:
     """Send updates of distinct documents, in any order, as the command ``update`` takes them.
 
-    Answer: how many made a new document. The driver raises BulkWriteError, with ``writeErrors``, if some were refused.
+    Answer: an :class:`Outcome`.
 
     Attributes
     ----------
     small
-        Whether they are known to fit one message.
+        Whether they are known to fit one command.
     """
 
     collection: str
@@ -122,4 +146,4 @@ class Fetch:
     keywords: Mapping[str, Any]
 
 
-Request = Indexes | CreateIndex | Insert | Update | FindById | Find | Group | Delete | Fetch
+Request = Hello | Indexes | CreateIndex | Insert | Update | FindById | Find | Group | Delete | Fetch

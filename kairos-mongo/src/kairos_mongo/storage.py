@@ -65,7 +65,6 @@ class MongoStorage(Storage):
 
     def ready(self) -> None:
         """Connect, and create the indexes that are missing."""
-        self._driver.ready()
         self._run(self._protocol.ready())
 
     def layouts(self) -> Mapping[str, str]:
