@@ -15,6 +15,9 @@ __all__ = ["KindDocuments", "kind_documents"]
 Document = Mapping[str, Any]
 
 
+_EACH = 100
+"""Values that ``$addToSet`` takes one by one; it compares each with all that are there, ``$setUnion`` sorts."""
+
 _DOCUMENT = 15 * 2**20
 _OVERHEAD = 48  # bytes of a number or a datetime in an array or as a key, at most
 _ESCAPED = 5  # bytes of a character as part of a key, at most
@@ -33,6 +36,10 @@ class KindDocuments(ABC):
     @abstractmethod
     def change(self, payload: Any) -> dict[str, Any]:
         """Return the update that adds a payload to a document, or to none."""
+
+    def union(self, payload: Any) -> dict[str, Any] | None:
+        """Return the expression that gives ``value`` with a payload added, where that beats :meth:`change`."""
+        return None
 
     @abstractmethod
     def start(self, payload: Any) -> dict[str, Any]:
@@ -76,6 +83,11 @@ class _Series(KindDocuments):
 class _Set(KindDocuments):
     def change(self, payload: set[Any]) -> dict[str, Any]:
         return {"$addToSet": {"value": {"$each": list(payload)}}}
+
+    def union(self, payload: set[Any]) -> dict[str, Any] | None:
+        if len(payload) <= _EACH:
+            return None
+        return {"$setUnion": [{"$ifNull": ["$value", []]}, {"$literal": list(payload)}]}
 
     def start(self, payload: set[Any]) -> dict[str, Any]:
         return {"value": list(payload)}

@@ -86,9 +86,16 @@ class Writing:
         kind, documents = self._place.kind, self._documents
         updates = []
         for id, name, i, r, end, payload in cells:
-            update = documents.change(payload)
-            update["$max"] = {"expire_at": end}
-            update["$setOnInsert"] = {"kind": kind, "name": name, "interval": i, "resolution": r}
+            bucket = {"kind": kind, "name": name, "interval": i, "resolution": r}
+            union = documents.union(payload)
+            update: Any
+            if union is None:
+                update = documents.change(payload)
+                update["$max"] = {"expire_at": end}
+                update["$setOnInsert"] = bucket
+            else:
+                update = [{"$set": {key: {"$literal": value} for key, value in bucket.items()}}]
+                update[0]["$set"] |= {"value": union, "expire_at": {"$max": ["$expire_at", end]}}
             updates.append({"q": {"_id": id}, "u": update, "upsert": True})
         small = documents.numbers or (len(cells) == 1 and documents.alone(cells[0][-1]))
         return (yield from upsert(collection, updates, small, refused))
