@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from bson import Decimal128, MaxKey, ObjectId
 from pymongo import MongoClient, WriteConcern
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, OperationFailure, WriteConcernError
 
 from kairos import SchemaMismatch, Timeseries, Unsupported
 from kairos.errors import InvalidType, InvalidValue
@@ -78,6 +78,18 @@ def test_a_count_of_ints_has_no_fraction(url, database, timeseries):
     (document,) = database.minute.find()
     assert document["value"] == 2
     assert "fraction" not in document
+
+
+@pytest.mark.parametrize(
+    ("written", "total"),
+    [({"value": 1.5}, 1.5), ({"value": 3.0}, 3), ({"fraction": 2}, 3), ({"fraction": 0.5}, 1.5)],
+)
+def test_a_count_that_somebody_changed_by_hand(url, database, timeseries, written, total):
+    handle = timeseries(url, intervals=PLAIN)
+    handle.insert("n", 1)
+    database.minute.update_one({}, {"$set": written})
+    found = handle.get("n", "minute")[600]
+    assert (found, type(found)) == (total, type(total))
 
 
 @pytest.mark.parametrize("kind", ["count", "histogram"])
@@ -324,6 +336,20 @@ def test_the_server_removes_expired_documents_alone(engine, timeseries):
         assert handle.series("live", "hour", steps=1, condense=True) == {0: 1}
 
 
+def test_the_server_removes_no_documents_of_somebody_else(engine, timeseries):
+    url = engine("mongo", args=["--setParameter", "ttlMonitorSleepSecs=1"]).url.replace("/kairos", "/others")
+    with MongoClient(url) as client:
+        minute = client.get_default_database().minute
+        minute.insert_one({"kind": 5, "expire_at": datetime(2000, 1, 1)})
+        handle = timeseries(url)
+        handle.insert("dead")
+        minute.update_one({"name": "dead"}, {"$set": {"expire_at": datetime(2000, 1, 1)}})
+        deadline = datetime.now() + timedelta(seconds=30)
+        while minute.count_documents({"name": "dead"}) and datetime.now() < deadline:
+            time.sleep(0.05)
+        assert [document["kind"] for document in minute.find()] == [5]
+
+
 def test_expire_is_for_manual_expiry(url, timeseries):
     with pytest.raises(Unsupported, match="expire"):
         timeseries(url).expire()
@@ -411,6 +437,18 @@ def test_a_custom_fetch_may_change_values_and_give_any_iterable(url, timeseries)
     assert handle.get("n", "hour", fetch=fetch) == {600: [1]}
 
 
+def test_errors_of_a_custom_fetch_are_its_own(url, timeseries):
+    handle = timeseries(url, "series")
+    handle.insert("n", 1)
+
+    def fetch(handle, spec, sort, method):
+        yield from handle.find(spec)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        handle.get("n", "hour", fetch=fetch)
+
+
 @pytest.mark.parametrize("found", [5, [5], [{"value": [1]}], [{"interval": 1, "resolution": 1}]])
 def test_a_custom_fetch_that_gives_something_else(url, timeseries, found):
     handle = timeseries(url, "series")
@@ -480,6 +518,19 @@ def test_a_live_database_keeps_its_own_concerns(url, timeseries, commands):
         handle.close()
         assert client.admin.command("ping")["ok"]
     assert {one["writeConcern"]["wtimeout"] for one in commands.named("update")} == {77}
+
+
+def test_a_write_concern_that_is_not_reached_is_raised_at_once(engine, timeseries, commands):
+    url = engine("mongo-set").url.replace("/kairos", "/concern") + "&w=5&wTimeoutMS=100"
+    timeseries(engine("mongo-set").url.replace("/kairos", "/concern")).insert("other")
+    for more in ("", "&retryWrites=false"):
+        handle = timeseries(url + more, client_config={"event_listeners": [commands]})
+        handle._handle.recorded = handle._handle.epoch  # the record of the layout would fail as well
+        commands.sent.clear()
+        with pytest.raises(OperationFailure, match="Not enough data-bearing nodes") as caught:
+            handle.insert("n")
+        assert isinstance(caught.value, WriteConcernError)
+        assert len(commands.sent) == 1
 
 
 def test_what_the_server_refuses_otherwise_is_the_drivers_error(url, database, timeseries):

@@ -63,11 +63,11 @@ class Driver:
         """Carry out a request and return its answer."""
         return self._handlers[type(request)](request)
 
-    def _collection(self, name: str) -> Collection[Document]:
+    def _collection(self, name: str, primary: bool = False) -> Collection[Document]:
         found = self._collections.get(name)
         if found is None:
             found = self._collections[name] = self._database[name]
-        return found
+        return found.with_options(read_preference=ReadPreference.PRIMARY) if primary else found
 
     def _indexes(self, request: ask.Indexes) -> list[Any]:
         return list(self._collection(request.collection).list_indexes())
@@ -146,17 +146,14 @@ class Driver:
         return found[0] if found else None
 
     def _find(self, request: ask.Find) -> list[Document]:
-        collection = self._collection(request.collection)
-        if request.primary:
-            collection = collection.with_options(read_preference=ReadPreference.PRIMARY)
-        cursor = collection.find(
+        cursor = self._collection(request.collection, request.primary).find(
             request.filter, request.projection, sort=request.sort, limit=request.limit, batch_size=_BATCH
         )
         return cursor.to_list()
 
     def _group(self, request: ask.Group) -> list[Any]:
         pipeline: list[Document] = [{"$match": request.filter}, {"$group": {"_id": f"${request.field}"}}]
-        cursor = self._collection(request.collection).aggregate(pipeline, batchSize=_BATCH)
+        cursor = self._collection(request.collection, request.primary).aggregate(pipeline, batchSize=_BATCH)
         return [document["_id"] for document in cursor.to_list()]
 
     def _delete(self, request: ask.Delete) -> int:

@@ -10,7 +10,7 @@ from pymongo.errors import BulkWriteError, WriteConcernError, WTimeoutError
 
 from kairos.errors import InvalidValue, show
 
-__all__ = ["ADVICE", "DUPLICATE_KEY", "Refused", "error_of"]
+__all__ = ["ADVICE", "DUPLICATE_KEY", "Refused", "concern_error", "error_of"]
 
 ADVICE = "use a smaller step, a resolution, or smaller values"
 
@@ -21,40 +21,35 @@ _TOO_LARGE = frozenset({10334, 17419, 17420})
 
 @frozen
 class Refused:
-    """What a server refused.
+    """A write that the server did not carry out.
 
     Attributes
     ----------
     id
-        The document that keeps what it had; None: an error of the write concern, and the write may be there.
+        The document that keeps what it had.
     error
         The server's account of it.
     """
 
-    id: str | None
+    id: str
     error: Mapping[str, Any]
 
 
 def error_of(refused: Sequence[Refused]) -> Exception:
     """Return the error to raise: kairos' own for what MongoDB refuses a value for, else the driver's."""
     for one in refused:
-        if one.id is not None:
-            reason, advice = _reason(one.error["code"], one.error["errmsg"])
-            if reason:
-                others = sum(other.id is not None for other in refused) - 1
-                also = f", and so do {others} others" if others else ""
-                return InvalidValue(
-                    f"{reason}: its document {show(one.id)} keeps what it had{also}; everything else of this call "
-                    f"was written{advice}"
-                )
-    if any(one.id is not None for one in refused):
-        return BulkWriteError(
-            {
-                "writeErrors": [one.error for one in refused if one.id is not None],
-                "writeConcernErrors": [one.error for one in refused if one.id is None],
-            }
-        )
-    error = refused[0].error
+        reason, advice = _reason(one.error["code"], one.error["errmsg"])
+        if reason:
+            also = f", and so do {len(refused) - 1} others" if len(refused) > 1 else ""
+            return InvalidValue(
+                f"{reason}: its document {show(one.id)} keeps what it had{also}; everything else of this call was "
+                f"written{advice}"
+            )
+    return BulkWriteError({"writeErrors": [one.error for one in refused], "writeConcernErrors": []})
+
+
+def concern_error(error: Mapping[str, Any]) -> WriteConcernError:
+    """Return the driver's error for a write that is there, but not acknowledged as was asked."""
     timed_out = error.get("errInfo", {}).get("wtimeout")
     return (WTimeoutError if timed_out else WriteConcernError)(error["errmsg"], error["code"], dict(error))
 

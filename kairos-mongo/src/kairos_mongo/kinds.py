@@ -134,12 +134,15 @@ class _Count(KindDocuments):
         return False
 
     def row(self, document: Document) -> float:
-        whole, fraction = int(document["value"]), document.get("fraction")
-        if fraction is None:
-            return whole
-        if fraction.is_integer():
-            return whole + int(fraction)
-        total: float = whole + fraction
+        value, fraction = document["value"], document.get("fraction")
+        if fraction is None and type(value) is not float:
+            return int(value)
+        part = float(fraction or 0)
+        if type(value) is float:  # as somebody may have written by hand
+            value, part = 0, value + part
+        if part.is_integer():
+            return int(value) + int(part)
+        total: float = value + part
         return int(total) if total.is_integer() else total
 
 

@@ -26,7 +26,12 @@ TTL_INDEX: Mapping[str, Any] = {
     "name": "kairos_expire_at",
     "key": {"expire_at": 1},
     "expireAfterSeconds": 0,
-    "partialFilterExpression": {"expire_at": {"$type": "date"}},
+    "partialFilterExpression": {  # a collection may hold documents of somebody else's
+        "expire_at": {"$type": "date"},
+        "kind": {"$type": "string"},
+        "name": {"$type": "string"},
+        "interval": {"$type": "number"},
+    },
 }
 
 _MAX_NAMESPACE = 255

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pymongo.errors import OperationFailure, PyMongoError
@@ -159,28 +159,25 @@ class Protocol:
                 "method": "find_one" if one else "find",
             }
             found = yield ask.Fetch(collection, fetch, keywords)
-            try:
-                if one:
-                    if found is not None:
-                        data[name] = {request.first: {None: row(found)}}
-                    continue
-                buckets = data[name] = {}
-                for record in found:
-                    i, r = int(record["interval"]), _plain(record.get("resolution"))
-                    buckets.setdefault(i, {})[r] = row(record)
-            except (KeyError, TypeError, AttributeError) as error:
-                wanted = (
-                    "a record with value, or None" if one else "records with value, interval and resolution"
-                )
-                raise InvalidType(f"fetch must return {wanted}; got {show(found)}") from error
+            records = [found] if one and found is not None else found or ()
+            if not isinstance(records, Iterable):
+                raise _misshapen(one, found)
+            for record in records:
+                try:
+                    i = request.first if one else int(record["interval"])
+                    r = None if one else _plain(record.get("resolution"))
+                    value = row(record)
+                except (KeyError, TypeError, AttributeError) as error:
+                    raise _misshapen(one, record) from error
+                data.setdefault(name, {}).setdefault(i, {})[r] = value
         return Reply(data)
 
-    def names(self, scope: Scope) -> Steps[set[str]]:
-        """Return the names with data."""
+    def names(self, scope: Scope, *, primary: bool = False) -> Steps[set[str]]:
+        """Return the names with data; as the primary knows them, or as the caller's read preference says."""
         found: set[str] = set()
         for interval, first in scope.items():
             where = self._place.filter(first=first)
-            found.update((yield ask.Group(self._place.collections[interval], where, "name")))
+            found.update((yield ask.Group(self._place.collections[interval], where, "name", primary)))
         return found
 
     def span(self, name: str, interval: str, at_least: int | None) -> Steps[tuple[int, int] | None]:
@@ -205,13 +202,15 @@ class Protocol:
                     if (yield ask.Delete(collection, where)):
                         live.update(some)
                     continue
-                live.update((yield ask.Group(collection, self._place.filter(some, first), "name")))
+                live.update(
+                    (yield ask.Group(collection, self._place.filter(some, first), "name", primary=True))
+                )
                 yield ask.Delete(collection, where)
         return len(live)
 
     def delete_all(self, scope: Scope) -> Steps[int]:
         """Remove all names at once."""
-        live = yield from self.names(scope)
+        live = yield from self.names(scope, primary=True)
         for interval in scope:
             yield ask.Delete(self._place.collections[interval], self._place.filter())
         yield from self.forget_layouts(tuple(scope))
@@ -239,6 +238,11 @@ def _serves(index: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     return (
         keys[: len(wanted["key"])] == list(wanted["key"].items()) and "partialFilterExpression" not in index
     )
+
+
+def _misshapen(one: bool, found: Any) -> InvalidType:
+    wanted = "a record with value, or None" if one else "records with value, interval and resolution"
+    return InvalidType(f"fetch must return {wanted}; got {show(found)}")
 
 
 def _plain(number: int | None) -> int | None:

@@ -122,11 +122,18 @@ class Find:
 
 @frozen
 class Group:
-    """Read the distinct values of a field. Answer: a list of them."""
+    """Read the distinct values of a field. Answer: a list of them.
+
+    Attributes
+    ----------
+    primary
+        Whether only the primary may answer, whatever the caller's read preference is.
+    """
 
     collection: str
     filter: Mapping[str, Any]
     field: str
+    primary: bool = False
 
 
 @frozen

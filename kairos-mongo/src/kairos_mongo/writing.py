@@ -12,7 +12,7 @@ from kairos.errors import InvalidValue, show
 from kairos.storage import Batch
 
 from . import requests as ask
-from .errors import ADVICE, DUPLICATE_KEY, Refused, error_of
+from .errors import ADVICE, DUPLICATE_KEY, Refused, concern_error, error_of
 from .kinds import KindDocuments
 from .place import Place, expire_at, offset_of
 
@@ -58,8 +58,9 @@ class Writing:
     def write(self, batch: Batch, ahead: float) -> Steps[None]:
         """Upsert one document for each name and bucket.
 
-        What MongoDB refuses for single documents is raised when all others have been written. ``ahead`` is by how
-        many seconds the server's clock is ahead of this machine's.
+        What MongoDB refuses for single documents is raised when all others have been written; a write concern that
+        is not reached is raised at once. ``ahead`` is by how many seconds the server's clock is ahead of this
+        machine's.
         """
         place, documents, offset = self._place, self._documents, offset_of(batch.now, ahead)
         by_collection: dict[str, list[Cell]] = {}
@@ -153,13 +154,14 @@ def _sorted_out(
     outcome: ask.Outcome, ids: Sequence[str], refused: list[Refused], *, races: bool = True
 ) -> list[int]:
     """Return the positions of documents that were there when they were to be created; the rest is refused."""
-    refused += [Refused(None, error) for error in outcome.unsure]
     there = []
     for error in outcome.refused:
         if races and error["code"] == DUPLICATE_KEY:
             there.append(error["index"])
         else:
             refused.append(Refused(ids[error["index"]], error))
+    if outcome.unsure:  # the next ones would wait as long
+        raise concern_error(outcome.unsure[0]) from (error_of(refused) if refused else None)
     return there
 
 
