@@ -19,7 +19,7 @@ from .guard import GUARD
 from .ports import Claim
 from .waiting import NotYet, until
 
-BOOT = 60.0  # seconds until a server must answer
+BOOT = 120.0  # seconds until a server must answer
 STOP = 40.0  # seconds until a server must have stopped
 
 
