@@ -28,6 +28,7 @@ _SEEN = pytest.StashKey[list[tuple[str, str]]]()
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that tests with servers get, and the collector of what was left out."""
     config.addinivalue_line("markers", "slow: not part of the quick loop")
+    config.addinivalue_line("markers", "engine: needs a server; given to every test that asks for one")
     config.stash[_LEFT_OUT] = {}
     config.stash[_MISSING] = {}
     config.stash[_SEEN] = []
@@ -36,9 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before -m deselects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server as slow."""
+    """Mark the tests that need a server."""
     for item in items:
         if any(name in FIXTURES for name in getattr(item, "fixturenames", ())):
+            item.add_marker("engine")
             item.add_marker("slow")
 
 
