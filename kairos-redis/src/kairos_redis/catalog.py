@@ -1,0 +1,329 @@
+"""The protocol of what the index is for: names, first and last buckets, deleting."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from attrs import define
+
+from kairos.storage import Scope
+
+from .connections import Command
+from .keys import IntervalKeys, Place
+from .links import Request
+from .scripts import DELETE
+
+__all__ = ["Catalog"]
+
+EXACT = 2**53
+"""Scores are doubles: beyond it, the buckets themselves are looked at."""
+
+PAGE = 1_000
+NAMES_AT_ONCE = 20_000
+NAMES_TO_DELETE = 100
+KEYS = 1_000
+CALLS = 10
+
+Protocol = Generator[Request, list[Any], Any]
+
+
+@define
+class Catalog:
+    """The index of one place.
+
+    Parameters
+    ----------
+    place
+        Its keys.
+    spread
+        Whether its keys lie on several nodes.
+    """
+
+    place: Place
+    spread: bool
+    scripts: bool = True
+
+    def names(self, scope: Scope) -> Protocol:
+        """Return the names with data."""
+        found: dict[bytes, None] = {}
+        for interval, first in scope.items():
+            keys = self.place.intervals[interval]
+            scored = yield from self._scored(keys, first)
+            unseen = [(name, score) for name, score in scored if name not in found]
+            for at in range(0, len(unseen), PAGE):
+                some = unseen[at : at + PAGE]
+                for name in (yield from self._verified(keys, first, some)):
+                    found[name] = None
+        return [name.decode() for name in found]
+
+    def _scored(
+        self, keys: IntervalKeys, first: int | None
+    ) -> Generator[Request, list[Any], list[tuple[bytes, float]]]:
+        """Return the names that the index has at or after a bucket, with their last bucket."""
+        low = b"-inf" if first is None else b"%d" % first
+        command = (b"ZRANGEBYSCORE", keys.names, low, b"+inf", b"WITHSCORES", b"LIMIT", b"0")
+        (reply,) = yield Request([(*command, b"%d" % NAMES_AT_ONCE)])
+        scored = _pairs(reply)
+        if len(scored) < NAMES_AT_ONCE:
+            return scored
+        everything: dict[bytes, float] = {}  # so many that one command for all would block the server
+        cursor = b"0"
+        while True:
+            (reply,) = yield Request([(b"ZSCAN", keys.names, cursor, b"COUNT", b"%d" % PAGE)])
+            if isinstance(reply, Exception):
+                raise reply
+            cursor, page = reply
+            everything.update(_pairs(page))
+            if cursor == b"0":
+                return [
+                    (name, score) for name, score in everything.items() if first is None or score >= first
+                ]
+
+    def _verified(
+        self, keys: IntervalKeys, first: int | None, scored: Sequence[tuple[bytes, float]]
+    ) -> Generator[Request, list[Any], list[bytes]]:
+        """Return those of some names that have data; what the engine evicted or lost has left its index behind."""
+        exact = all(-EXACT < score < EXACT for _, score in scored)
+        if exact and (self.spread or not scored):
+            return [name for name, _ in scored]
+        data = [b"%b%b%b%d" % (self.place.prefix, name, keys.infix, int(score)) for name, score in scored]
+        if exact:
+            (there,) = yield Request([(b"EXISTS", *data)])
+            if there == len(data):
+                return [name for name, _ in scored]
+        flags = yield Request([(b"EXISTS", key) for key in data])
+        found = []
+        for (name, _), flag in zip(scored, flags, strict=True):
+            if flag == 1 and exact:
+                found.append(name)
+            elif (yield from self._edge(name, keys, first, last=True)) is not None:
+                found.append(name)
+        return found
+
+    def span(self, name: str, interval: str, at_least: int | None) -> Protocol:
+        """Return the first and last bucket with data, or None."""
+        keys, encoded = self.place.intervals[interval], name.encode()
+        first = yield from self._edge(encoded, keys, at_least, last=False)
+        if first is None:
+            return None
+        last = yield from self._edge(encoded, keys, at_least, last=True)
+        return None if last is None else (first, last)
+
+    def _edge(
+        self, name: bytes, keys: IntervalKeys, at_least: int | None, *, last: bool
+    ) -> Generator[Request, list[Any], int | None]:
+        """Return the first or last bucket of a name that has data."""
+        index, low = keys.buckets + name, b"-inf" if at_least is None else b"%d" % at_least
+        ends = (b"ZREVRANGEBYSCORE", index, b"+inf", low) if last else (b"ZRANGEBYSCORE", index, low, b"+inf")
+        start = b"%b%b%b" % (self.place.prefix, name, keys.infix)
+        offset, size = 0, 1
+        while True:
+            (reply,) = yield Request([(*ends, b"LIMIT", b"%d" % offset, b"%d" % size)])
+            if isinstance(reply, Exception):
+                raise reply
+            buckets = list(map(int, reply))
+            if any(abs(bucket) >= EXACT for bucket in (*buckets, at_least or 0)):
+                return (yield from self._exact_edge(index, start, at_least, last))
+            if not buckets:
+                return None
+            flags = yield Request([(b"EXISTS", b"%b%d" % (start, bucket)) for bucket in buckets])
+            for bucket, flag in zip(buckets, flags, strict=True):
+                if isinstance(flag, Exception):
+                    raise flag
+                if flag:
+                    return bucket
+            offset, size = offset + size, PAGE
+
+    def _exact_edge(self, index: bytes, start: bytes, at_least: int | None, last: bool) -> Protocol:
+        """Do the same where scores are too coarse: by all buckets."""
+        (reply,) = yield Request([(b"ZRANGE", index, b"0", b"-1")])
+        if isinstance(reply, Exception):
+            raise reply
+        buckets = sorted(map(int, reply), reverse=last)
+        for bucket in buckets:
+            if at_least is None or bucket >= at_least:
+                (flag,) = yield Request([(b"EXISTS", b"%b%d" % (start, bucket))])
+                if flag:
+                    return bucket
+        return None
+
+    def delete(self, names: Iterable[str], scope: Scope) -> Protocol:
+        """Remove names; return how many had data in live buckets."""
+        live: set[bytes] = set()
+        encoded = iter([name.encode() for name in names])
+        while some := list(islice(encoded, NAMES_TO_DELETE)):
+            for interval, first in scope.items():
+                found = yield from self._delete(some, self.place.intervals[interval], first)
+                live |= found
+        return len(live)
+
+    def delete_all(self, scope: Scope) -> Protocol:
+        """Remove every name of the index; return how many had data in live buckets."""
+        live: set[bytes] = set()
+        for interval, first in scope.items():
+            keys = self.place.intervals[interval]
+            before: list[bytes] = []
+            while True:
+                (names,) = yield Request([(b"ZRANGE", keys.names, b"0", b"%d" % (NAMES_TO_DELETE - 1))])
+                if isinstance(names, Exception):
+                    raise names
+                if not names or names == before:  # the same again: somebody writes faster than we delete
+                    break
+                before = names
+                live |= yield from self._delete(names, keys, first)
+        return len(live)
+
+    def _delete(
+        self, names: Sequence[bytes], keys: IntervalKeys, first: int | None
+    ) -> Generator[Request, list[Any], set[bytes]]:
+        """Remove some names from one interval; return those that had data in live buckets."""
+        live: set[bytes] = set()
+        left = list(names)
+        for _ in range(3):  # a writer may add buckets meanwhile; it must not keep us for ever
+            if not left:
+                break
+            indexes = yield Request([(b"ZRANGE", keys.buckets + name, b"0", b"-1") for name in left])
+            found = []
+            for name, index in zip(left, indexes, strict=True):
+                if isinstance(index, Exception):
+                    raise index
+                found.append((name, sorted(map(int, index), reverse=True)))
+            left = []
+            pieces = []
+            for piece in self._pieces(found, keys):
+                pieces.append(piece)
+                if len(pieces) == CALLS:
+                    yield from self._remove(pieces, keys, first, live, left)
+                    pieces = []
+            if pieces:
+                yield from self._remove(pieces, keys, first, live, left)
+        return live
+
+    def _pieces(
+        self, found: Sequence[tuple[bytes, list[int]]], keys: IntervalKeys
+    ) -> Iterator[tuple[bytes, list[int]]]:
+        """Cut the buckets of each name into parts; one of a name without any removes it from the index."""
+        size = 50 if keys.resolved else KEYS
+        for name, buckets in found:
+            for at in range(0, len(buckets) or 1, size):
+                yield name, buckets[at : at + size]
+
+    def _remove(
+        self,
+        pieces: Sequence[tuple[bytes, list[int]]],
+        keys: IntervalKeys,
+        first: int | None,
+        live: set[bytes],
+        left: list[bytes],
+    ) -> Protocol:
+        """Remove some buckets; note the names that had live data, and those that have buckets still."""
+        resolutions = yield from self._resolutions(pieces, keys)
+        if self.spread or not self.scripts:
+            yield from self._remove_plainly(pieces, keys, first, live, resolutions)
+            return
+        calls = [self._call(name, buckets, keys, first, resolutions) for name, buckets in pieces]
+        replies = yield Request(calls, writes=True)
+        last_of = {name: reply for (name, _), reply in zip(pieces, replies, strict=True)}
+        for (name, _), reply in zip(pieces, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            if reply[0]:
+                live.add(name)
+        left += [name for name, reply in last_of.items() if reply[1]]
+
+    def _resolutions(
+        self, pieces: Sequence[tuple[bytes, list[int]]], keys: IntervalKeys
+    ) -> Generator[Request, list[Any], dict[bytes, list[bytes]]]:
+        """Return the resolution buckets by the key of their set."""
+        if not keys.resolved:
+            return {}
+        sets = [self._bucket_key(name, keys, i) for name, buckets in pieces for i in buckets]
+        replies = (yield Request([(b"SMEMBERS", key) for key in sets])) if sets else []
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return {key: list(reply) for key, reply in zip(sets, replies, strict=True)}
+
+    def _bucket_key(self, name: bytes, keys: IntervalKeys, i: int) -> bytes:
+        return b"%b%b%b%d" % (self.place.prefix, name, keys.infix, i)
+
+    def _call(
+        self,
+        name: bytes,
+        buckets: Sequence[int],
+        keys: IntervalKeys,
+        first: int | None,
+        resolutions: dict[bytes, list[bytes]],
+    ) -> Command:
+        touched, arguments = [keys.buckets + name, keys.names], [name]
+        for i in buckets:
+            key = self._bucket_key(name, keys, i)
+            touched.append(key)
+            arguments += (b"%d" % i, b"1" if first is None or i >= first else b"0")
+            if keys.resolved:
+                cells = resolutions[key]
+                touched += [b"%b:%b" % (key, r) for r in cells]
+                arguments += (b"%d" % len(cells), *cells)
+            else:
+                arguments.append(b"-1")
+        return (b"EVALSHA", DELETE, b"%d" % len(touched), *touched, *arguments)
+
+    def _remove_plainly(
+        self,
+        pieces: Sequence[tuple[bytes, list[int]]],
+        keys: IntervalKeys,
+        first: int | None,
+        live: set[bytes],
+        resolutions: dict[bytes, list[bytes]],
+    ) -> Protocol:
+        """Remove data, and then what the index says of it: what fails in between can be deleted again."""
+        commands: list[Command] = []
+        owners: list[bytes | None] = []
+        for name, buckets in pieces:
+            for i in buckets:
+                key = self._bucket_key(name, keys, i)
+                data = [b"%b:%b" % (key, r) for r in resolutions[key]] if keys.resolved else [key]
+                commands += [(b"UNLINK", one) for one in data]
+                owners += [name if first is None or i >= first else None] * len(data)
+                if keys.resolved and resolutions[key]:
+                    commands.append((b"SREM", key, *resolutions[key]))
+                    owners.append(None)
+        replies = (yield Request(commands, writes=True)) if commands else []
+        for owner, reply in zip(owners, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            if owner is not None and reply:
+                live.add(owner)
+        removals = [
+            (b"ZREM", keys.buckets + name, *(b"%d" % i for i in buckets))
+            for name, buckets in pieces
+            if buckets
+        ]
+        yield from self._all(removals)
+        names = list(dict.fromkeys(name for name, _ in pieces))
+        counts = yield from self._all([(b"ZCARD", keys.buckets + name) for name in names])
+        empty = [name for name, count in zip(names, counts, strict=True) if not count]
+        yield from self._all([(b"ZREM", keys.names, *empty)] if empty else [])
+        last = yield from self._all([(b"ZRANGE", keys.buckets + name, b"-1", b"-1") for name in empty])
+        again = [part for name, reply in zip(empty, last, strict=True) if reply for part in (reply[0], name)]
+        yield from self._all([(b"ZADD", keys.names, b"GT", *again)] if again else [])  # written meanwhile
+
+    def _all(self, commands: Sequence[Command]) -> Protocol:
+        if not commands:
+            return []
+        replies = yield Request(commands, writes=True)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+
+def _pairs(reply: Any) -> list[tuple[bytes, float]]:
+    """Return (member, score) pairs, which the two protocols of Redis send in two shapes."""
+    if isinstance(reply, Exception):
+        raise reply
+    if reply and isinstance(reply[0], list):
+        return [(member, float(score)) for member, score in reply]
+    return list(zip(reply[::2], map(float, reply[1::2]), strict=True))

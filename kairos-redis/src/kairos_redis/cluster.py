@@ -1,0 +1,261 @@
+"""Carrying commands to the nodes of a Cluster: one packed send a node, all sent before the first reply is read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import redis
+from redis.cluster import RedisCluster
+from redis.crc import key_slot
+from redis.exceptions import (
+    AskError,
+    MovedError,
+    NoScriptError,
+    RedisClusterException,
+    ResponseError,
+    TryAgainError,
+)
+
+from .connections import Command, Connections, pack, receive
+from .links import Link, Request, Wait
+from .scripts import TEXTS
+
+__all__ = ["ClusterLink"]
+
+_ROUNDS = 8
+_PAUSE = 0.05
+
+Tried = tuple[Connections, list[int]]
+
+
+class ClusterLink(Link):
+    """A Redis Cluster.
+
+    Parameters
+    ----------
+    client
+        redis-py's client, which knows the nodes and their slots.
+    owned
+        Whether the client is ours to close.
+    wait
+        What every write waits for, on each node.
+    """
+
+    spread = True
+
+    def __init__(self, client: RedisCluster, owned: bool, wait: Wait | None) -> None:
+        self._client = client
+        self._owned = owned
+        self._wait = wait
+        self._by_slot: dict[int, Connections] = {}
+        self._by_node: dict[str, tuple[Any, Connections]] = {}
+        self._stale = False
+
+    def send(self, request: Request) -> list[Any]:
+        """Return the replies; what a node has refused because it is another's, or not now, is sent again."""
+        if self._stale:
+            self._refresh()
+        commands, writes = request.commands, request.writes
+        replies: list[Any] = [None] * len(commands)
+        pending, asking = list(range(len(commands))), {}
+        for turn in range(_ROUNDS):
+            failure = self._round(commands, pending, asking, replies, writes)
+            if failure is not None:
+                self._stale = True
+                if writes or turn:
+                    raise failure
+                self._refresh()
+                replies = [None] * len(commands)
+                pending, asking = list(range(len(commands))), {}
+                continue
+            pending, asking = self._refused(commands, pending, replies)
+            if not pending:
+                break
+        return replies
+
+    def _refused(
+        self, commands: Sequence[Command], sent: Sequence[int], replies: Sequence[Any]
+    ) -> tuple[list[int], dict[int, Connections]]:
+        """Return which commands were not carried out and should be sent again, and where to ask for them."""
+        pending, asking = [], {}
+        moved = later = False
+        unknown: dict[Connections, set[bytes]] = {}
+        for at in sent:
+            reply = replies[at]
+            if not isinstance(reply, ResponseError):
+                continue
+            if isinstance(reply, MovedError):
+                moved = True
+            elif isinstance(reply, AskError):
+                asking[at] = self._node(self._client.get_node(reply.host, reply.port) or _no_node(reply))
+            elif isinstance(reply, NoScriptError):
+                unknown.setdefault(self._of(commands[at]), set()).add(commands[at][1])
+            elif isinstance(reply, TryAgainError):
+                later = True
+            else:
+                continue
+            pending.append(at)
+        for connections, digests in unknown.items():
+            _exchange(connections, [(b"SCRIPT", b"LOAD", TEXTS[digest]) for digest in digests])
+        if moved:
+            self._refresh()
+        if later:
+            time.sleep(_PAUSE)
+        return pending, asking
+
+    def _round(
+        self,
+        commands: Sequence[Command],
+        pending: Sequence[int],
+        asking: dict[int, Connections],
+        replies: list[Any],
+        writes: bool,
+    ) -> Exception | None:
+        """Send each node its commands, then read all replies; return the first failure of a node."""
+        groups: dict[Connections, list[int]] = {}
+        try:
+            for at in pending:
+                groups.setdefault(asking.get(at) or self._of(commands[at]), []).append(at)
+        except (redis.RedisError, RedisClusterException) as error:
+            return error
+        wait = self._wait if writes else None
+        lent: list[tuple[Connections, Any, list[int]]] = []
+        failure: Exception | None = None
+        try:
+            for connections, numbers in groups.items():
+                try:
+                    connection = connections.take()
+                except (redis.RedisError, OSError) as error:
+                    failure = error
+                    break  # the index goes first: without it no data
+                lent.append((connections, connection, numbers))
+                try:
+                    connection.send_packed_command((self._packed(commands, numbers, asking, wait),))
+                except (redis.RedisError, OSError) as error:
+                    failure = error
+                    lent.pop()
+                    connections.drop(connection)
+                    break
+            acknowledged = []
+            while lent:
+                connections, connection, numbers = lent[0]
+                try:
+                    found = receive(connection, self._expected(numbers, asking, wait))
+                except (redis.RedisError, OSError) as error:
+                    failure = failure or error
+                    connections.drop(connection)
+                else:
+                    connections.give(connection)
+                    if wait is not None:
+                        acknowledged.append(found.pop())
+                    answers = iter(found)
+                    for at in numbers:
+                        if at in asking:
+                            next(answers)
+                        replies[at] = next(answers)
+                lent.pop(0)
+        except BaseException:
+            for connections, connection, _ in lent:
+                connections.drop(connection)
+            raise
+        if (
+            failure is None
+            and wait is not None
+            and not any(isinstance(replies[at], Exception) for at in pending)
+        ):
+            for reply in acknowledged:
+                wait.check(reply)
+        return failure
+
+    def _packed(
+        self,
+        commands: Sequence[Command],
+        numbers: Sequence[int],
+        asking: dict[int, Connections],
+        wait: Wait | None,
+    ) -> bytes:
+        if not asking and wait is None:
+            return pack([commands[at] for at in numbers])
+        sent: list[Command] = []
+        for at in numbers:
+            if at in asking:
+                sent.append((b"ASKING",))
+            sent.append(commands[at])
+        if wait is not None:
+            sent.append(wait.command)
+        return pack(sent)
+
+    def _expected(self, numbers: Sequence[int], asking: dict[int, Connections], wait: Wait | None) -> int:
+        return len(numbers) + (wait is not None) + (sum(at in asking for at in numbers) if asking else 0)
+
+    def _of(self, command: Command) -> Connections:
+        """Return the connections to the node of a command's key."""
+        slot = key_slot(command[3] if command[0] == b"EVALSHA" else command[1])
+        try:
+            return self._by_slot[slot]
+        except KeyError:
+            found = self._node(self._client.nodes_manager.get_node_from_slot(slot))
+            self._by_slot[slot] = found
+            return found
+
+    def _node(self, node: Any) -> Connections:
+        pool = self._client.get_redis_connection(node).connection_pool
+        known = self._by_node.get(node.name)
+        if known is None or known[0] is not pool:
+            if known is not None:
+                known[1].close()
+            known = self._by_node[node.name] = (pool, Connections(pool, keep=self._owned))
+        return known[1]
+
+    def _refresh(self) -> None:
+        """Ask which node has which slots; if nobody answers, the next call asks again."""
+        try:
+            self._client.nodes_manager.initialize()
+            self._stale = False
+        except (redis.RedisError, RedisClusterException, OSError):
+            self._stale = True
+        self._by_slot = {}
+
+    def pipeline(self) -> Any:
+        """Return a pipeline over the nodes."""
+        return self._client.pipeline()
+
+    def scan(self, pattern: bytes) -> Iterator[list[bytes]]:
+        """Yield the keys of every master that match."""
+        for node in self._client.get_primaries():
+            connections, cursor = self._node(node), b"0"
+            while True:
+                (reply,) = _exchange(connections, [(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"1000")])
+                if isinstance(reply, Exception):
+                    raise reply
+                cursor, keys = reply
+                yield list(keys)
+                if cursor == b"0":
+                    break
+
+    def close(self) -> None:
+        """Close the client, if it is ours."""
+        for _, connections in self._by_node.values():
+            connections.close()
+        if self._owned:
+            with suppress(redis.RedisError):
+                self._client.close()
+
+
+def _no_node(error: AskError) -> Any:
+    raise error
+
+
+def _exchange(connections: Connections, commands: Sequence[Command]) -> list[Any]:
+    connection = connections.take()
+    try:
+        connection.send_packed_command((pack(commands),))
+        replies = receive(connection, len(commands))
+    except BaseException:
+        connections.drop(connection)
+        raise
+    connections.give(connection)
+    return replies

@@ -1,0 +1,160 @@
+"""Carrying commands to one server (or to the master that Sentinel names) and replies back."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import redis
+from attrs import define, frozen
+from redis.exceptions import NoScriptError
+
+from .connections import Command, Connections, pack, receive
+from .errors import NotAcknowledged
+from .scripts import TEXTS
+
+__all__ = ["Link", "Request", "ServerLink", "Wait"]
+
+
+@define
+class Request:
+    """One round trip of a protocol: commands, to be answered by as many replies.
+
+    Attributes
+    ----------
+    commands
+        Each with its key in its usual place, which a cluster goes by.
+    writes
+        Whether any of them changes data: then nothing is sent again whose outcome is unknown.
+    """
+
+    commands: Sequence[Command]
+    writes: bool = False
+
+
+@frozen
+class Wait:
+    """How many replicas have to confirm a write, and within how many milliseconds."""
+
+    replicas: int
+    timeout: int
+
+    @property
+    def command(self) -> Command:
+        """Return the command that asks for it."""
+        return (b"WAIT", b"%d" % self.replicas, b"%d" % self.timeout)
+
+    def check(self, reply: Any) -> None:
+        """Raise if too few replicas have confirmed."""
+        if isinstance(reply, Exception):
+            raise reply
+        if reply < self.replicas:
+            raise NotAcknowledged(
+                f"wait asks for {self.replicas} replicas: the master has stored this write, and {reply} confirmed it "
+                f"within {self.timeout} ms; it is lost if the master fails before the others do"
+            )
+
+
+class Link(ABC):
+    """What carries requests. Called from any thread."""
+
+    spread: bool
+    """Whether keys lie on several nodes, so that a script can touch one key only."""
+
+    @abstractmethod
+    def send(self, request: Request) -> list[Any]:
+        """Return the replies; errors of the server are among them, others are raised."""
+
+    @abstractmethod
+    def pipeline(self) -> Any:
+        """Return a pipeline of redis-py, for the caller's own fetch."""
+
+    @abstractmethod
+    def scan(self, pattern: bytes) -> Iterator[list[bytes]]:
+        """Yield the keys that match, some at a time, perhaps more than once."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Release what was opened."""
+
+
+class ServerLink(Link):
+    """One server, or a master by Sentinel.
+
+    Parameters
+    ----------
+    client
+        redis-py's client.
+    owned
+        Whether the client is ours to close.
+    wait
+        What every write waits for.
+    """
+
+    spread = False
+
+    def __init__(self, client: redis.Redis, owned: bool, wait: Wait | None) -> None:
+        self._client = client
+        self._owned = owned
+        self._wait = wait
+        self._connections = Connections(client.connection_pool, keep=owned)
+
+    def send(self, request: Request) -> list[Any]:
+        """Return the replies to commands, sent at once."""
+        commands, writes = request.commands, request.writes
+        if not writes:
+            return self._read(commands)
+        replies = self._exchange(commands, self._wait)
+        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
+        if unknown:
+            again = [commands[at] for at in unknown]  # they were not carried out
+            loads = [(b"SCRIPT", b"LOAD", TEXTS[digest]) for digest in {command[1] for command in again}]
+            second = self._exchange([*loads, *again], self._wait)
+            for at, reply in zip(unknown, second[len(loads) :], strict=True):
+                replies[at] = reply
+        return replies
+
+    def _read(self, commands: Sequence[Command]) -> list[Any]:
+        try:
+            return self._exchange(commands, None)
+        except redis.ConnectionError:  # to read once more does no harm
+            return self._exchange(commands, None)
+
+    def _exchange(self, commands: Sequence[Command], wait: Wait | None) -> list[Any]:
+        sent = pack(commands) if wait is None else pack((*commands, wait.command))
+        connection = self._connections.take()
+        try:
+            connection.send_packed_command((sent,))
+            replies = receive(connection, len(commands) + (wait is not None))
+        except BaseException:
+            self._connections.drop(connection)
+            raise
+        self._connections.give(connection)
+        if wait is not None and not isinstance(acknowledged := replies.pop(), NoScriptError):
+            if not any(isinstance(reply, Exception) for reply in replies):
+                wait.check(acknowledged)
+        return replies
+
+    def pipeline(self) -> Any:
+        """Return a pipeline without MULTI."""
+        return self._client.pipeline(transaction=False)
+
+    def scan(self, pattern: bytes) -> Iterator[list[bytes]]:
+        """Yield the keys that match."""
+        cursor = b"0"
+        while True:
+            (reply,) = self.send(Request([(b"SCAN", cursor, b"MATCH", pattern, b"COUNT", b"1000")]))
+            if isinstance(reply, Exception):
+                raise reply
+            cursor, keys = reply
+            yield list(keys)
+            if cursor == b"0":
+                return
+
+    def close(self) -> None:
+        """Close the client, if it is ours."""
+        self._connections.close()
+        if self._owned:
+            self._client.close()
+            self._client.connection_pool.disconnect()

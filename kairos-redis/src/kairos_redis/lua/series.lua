@@ -1,0 +1,11 @@
+-- A payload is the number of values, and the values.
+local function apply(units, at, fresh)
+  for u = 1, units do
+    local first, last = at + 2, at + 1 + tonumber(ARGV[at + 1])
+    for slice = first, last, 5000 do -- unpack takes some thousands
+      redis.call('RPUSH', KEYS[u], unpack(ARGV, slice, math.min(slice + 4999, last)))
+    end
+    at = last
+  end
+  return 1
+end

@@ -1,0 +1,28 @@
+"""The Lua scripts, and the texts that a server is sent when it does not know them (``NOSCRIPT``)."""
+
+from __future__ import annotations
+
+from hashlib import sha1
+from importlib.resources import files
+
+__all__ = ["DELETE", "INDEX", "TEXTS", "WRITE"]
+
+TEXTS: dict[bytes, bytes] = {}
+"""Digest, as ``EVALSHA`` takes it -> text."""
+
+
+def _script(*parts: str) -> bytes:
+    text = b"\n".join(files(__package__).joinpath("lua", f"{part}.lua").read_bytes() for part in parts)
+    digest = sha1(text, usedforsecurity=False).hexdigest().encode()
+    TEXTS[digest] = text
+    return digest
+
+
+WRITE = {kind: _script(kind, "write") for kind in ("series", "histogram", "count", "gauge", "set")}
+"""Kind -> the script that stores a chunk of a batch."""
+
+INDEX = _script("index")
+"""The script that adds to one index key."""
+
+DELETE = _script("delete")
+"""The script that removes buckets."""
