@@ -28,7 +28,7 @@ __all__ = ["RedisStorage"]
 
 CAPABILITIES = Capabilities(
     kinds=ALL_KINDS,
-    values=Values(types=frozenset({int, float, str}), text=True, int_range=None, max_bytes=1 << 25),
+    values=Values(types=frozenset({int, float, str}), text=True, int_range=None, max_bytes=1 << 23),
     max_name_bytes=1 << 16,
     expiry=dict.fromkeys(sorted(ALL_KINDS), "native"),
     float_counts=True,
@@ -91,8 +91,11 @@ class RedisStorage(Storage):
 
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts of our kind."""
-        known = self._deferred.known()
-        return run(self._layouts.read(), self.link.send) if known is None else known
+        found = self._deferred.known()
+        if found is None:
+            found = run(self._layouts.read(), self.link.send)
+        self._layouts.expect(found)
+        return found
 
     def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
