@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 from typing import Any
 
 import redis
@@ -19,6 +20,9 @@ from redis.exceptions import ResponseError
 __all__ = ["Command", "Connections", "pack", "receive"]
 
 Command = tuple[bytes, ...]
+
+TRUSTED = 0.01
+"""For how many seconds after a reply a connection is not asked whether the server has closed it."""
 
 
 def pack(commands: Sequence[Command]) -> bytes:
@@ -43,15 +47,17 @@ class Connections:
     def __init__(self, pool: Any, keep: bool) -> None:
         self._pool = pool
         self._keep = keep
-        self._idle: deque[Any] = deque()
+        self._idle: deque[tuple[Any, float]] = deque()
 
     def take(self) -> Any:
         """Borrow a connection that the server has not closed."""
         while self._idle:
             try:
-                connection = self._idle.pop()
+                connection, since = self._idle.pop()
             except IndexError:  # another thread was faster
                 break
+            if monotonic() - since < TRUSTED:
+                return connection
             try:
                 if not connection.can_read():
                     return connection
@@ -63,7 +69,7 @@ class Connections:
     def give(self, connection: Any) -> None:
         """Give a connection back from which every reply has been read."""
         if self._keep:
-            self._idle.append(connection)
+            self._idle.append((connection, monotonic()))
         else:
             self._pool.release(connection)
 
@@ -76,7 +82,7 @@ class Connections:
         """Give all connections back."""
         while self._idle:
             with suppress(IndexError, redis.RedisError):
-                self.drop(self._idle.pop())
+                self.drop(self._idle.pop()[0])
 
 
 def receive(connection: Any, count: int) -> list[Any]:

@@ -75,6 +75,8 @@ class Place:
     kind: str
     intervals: dict[str, IntervalKeys]
     layouts: bytes = field(init=False)
+    version: int = field(init=False, default=0)
+    """How often :attr:`intervals` has changed."""
 
     def __attrs_post_init__(self) -> None:
         self.layouts = self.prefix + b"\0layouts"

@@ -17,7 +17,7 @@ Values are text; what is not UTF-8 (kairos 0.10 wrote bytes as they are) comes w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kairos.kinds import whole
@@ -48,6 +48,10 @@ class KindCodec(ABC):
     @abstractmethod
     def payload(self, payload: Any) -> Sequence[bytes]:
         """Return a payload as the kind's script takes it."""
+
+    def payloads(self, payloads: Iterable[Any]) -> list[bytes]:
+        """Return several payloads, one after the other."""
+        return [part for payload in payloads for part in self.payload(payload)]
 
     @abstractmethod
     def plain(self, key: bytes, payload: Any) -> list[Command]:
@@ -138,6 +142,9 @@ class _Gauge(_String):
     def payload(self, payload: Any) -> Sequence[bytes]:
         return (payload.encode(),)
 
+    def size(self, payload: Any) -> int:
+        return 1 + len(payload) // 2048
+
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         return [(b"SET", key, payload.encode(), b"KEEPTTL")]
 
@@ -148,6 +155,9 @@ class _Gauge(_String):
 class _Count(_String):
     def payload(self, payload: Any) -> Sequence[bytes]:
         return (_number(payload),)
+
+    def payloads(self, payloads: Iterable[Any]) -> list[bytes]:
+        return [b"%d" % payload if type(payload) is int else _number(payload) for payload in payloads]
 
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         return [(b"INCRBY" if type(payload) is int else b"INCRBYFLOAT", key, _number(payload))]

@@ -109,6 +109,7 @@ class Layouts:
             record = b"%b %b" % (kind, text.encode())
             if name in intervals and intervals[name].record != record:
                 intervals[name] = evolve(intervals[name], record=record)
+                self.place.version += 1
 
     def accept(self) -> Protocol:
         """Accept the records as they are, if they mean the same as ours; else raise SchemaMismatch."""

@@ -11,10 +11,10 @@ refused, plain commands write index and data, each time.
 from __future__ import annotations
 
 import math
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import define
+from attrs import define, field, frozen
 from redis.exceptions import NoPermissionError, ResponseError
 
 from kairos.errors import InvalidValue, show
@@ -35,7 +35,7 @@ SLACK = 300
 LONGEST = 3_000_000_000
 """The longest time to live in seconds, about a century; what should live longer lives for ever."""
 
-KEYS = 500
+KEYS = 1_000
 """How many data keys one script call writes: a longer one would block the server for others."""
 
 ITEMS = 5_000
@@ -56,6 +56,57 @@ class Unit:
     name: bytes
     key: bytes
     payload: Any
+
+
+@frozen
+class _Group:
+    """Names that several writes of a chunk have in common."""
+
+    number: int
+    names: list[bytes]
+    starts: list[bytes]
+    intervals: set[str]
+
+    @classmethod
+    def of(cls, number: int, names: Sequence[str], prefix: bytes) -> _Group:
+        encoded = [name.encode() for name in names]
+        return cls(number, encoded, [prefix + name for name in encoded], set())
+
+
+@frozen(kw_only=True)
+class _Shape:
+    """All of a script call for one name but the name and its payload."""
+
+    second: int
+    slots: list[Any]
+    version: int
+    count: bytes
+    data: list[bytes]
+    sets: list[bytes]
+    buckets: list[bytes]
+    fixed: list[bytes]
+    before: bytes
+    after: bytes
+    heads: list[bytes]
+
+    def call(self, writer: Writer, rows: Mapping[str, Any], times: int) -> Command:
+        """Return the call for a name."""
+        for name, row in rows.items():
+            encoded = name.encode()
+            payload = writer.codec.payload(row)
+        start = writer.place.prefix + encoded
+        return (
+            b"EVALSHA",
+            WRITE[writer.place.kind],
+            self.count,
+            *[start + end for end in self.data],
+            *self.fixed,
+            *[start + end for end in self.sets],
+            *[buckets + encoded for buckets in self.buckets],
+            self.before + encoded + self.after,
+            *self.heads,
+            *(payload * times),
+        )
 
 
 @define
@@ -80,73 +131,77 @@ class Writer:
     spread: bool
     scripts: bool = True
     """Whether the server takes scripts, as far as is known."""
+    _recent: _Shape | None = field(init=False, default=None)
 
     def write(self, batch: Batch) -> Protocol:
         """Store a batch; raise SchemaMismatch, before a chunk is written, if the place has been taken by another layout."""
         for chunk in chunks(batch.writes, self.codec):
             try:
                 yield from self._store(chunk, batch.now)
+            except _ScriptsRefused:
+                self.scripts = False
+                yield from self._store(chunk, batch.now)
             except Differs:
                 yield from self.layouts.accept()  # raises, if it is more than another spelling
                 yield from self._store(chunk, batch.now)
 
-    def _store(self, chunk: list[Write], now: float) -> Protocol:
-        if self.scripts:
-            try:
-                yield from self._by_script(chunk, now)
-            except _ScriptsRefused:
-                self.scripts = False
-            else:
-                return
-        yield from self._plainly(chunk, now)
-
-    def _by_script(self, chunk: list[Write], now: float) -> Protocol:
-        if self.spread:
+    def _store(self, chunk: Sequence[Write], now: float) -> Protocol:
+        if self.scripts and self.spread:
             yield from self._across(chunk, now)
-            return
-        (reply,) = yield Request((self.call(chunk, now),), writes=True)
-        if reply != 1:
-            self._check(reply)
+        elif self.scripts:
+            (reply,) = yield Request((self.call(chunk, now),), writes=True)
+            if reply != 1:
+                self._check(reply)
+        else:
+            yield from self._plainly(chunk, now)
 
-    def call(self, chunk: list[Write], now: float) -> Command:
+    def call(self, chunk: Sequence[Write], now: float) -> Command:
         """Return the script call that stores a chunk on a server."""
-        place, payload = self.place, self.codec.payload
-        prefix, intervals = place.prefix, place.intervals
-        data: list[bytes] = []
+        rows = chunk[0].rows
+        if len(rows) == 1 and all(write.rows is rows for write in chunk):
+            return self._shape(chunk, now).call(self, rows, len(chunk))
+        place, codec = self.place, self.codec
+        used: dict[str, tuple[bytes, IntervalKeys]] = {}
+        groups: dict[tuple[str, ...], _Group] = {}
+        sets: dict[tuple[str, int, int], bytes] = {}
         touched: dict[bytes, None] = {place.layouts: None}
-        used: dict[str, tuple[int, IntervalKeys]] = {}
+        data: list[bytes] = []
         heads: list[bytes] = []
         payloads: list[bytes] = []
         plan: list[bytes] = []
         for write in chunk:
-            found = used.get(write.interval)
-            if found is None:
-                found = used[write.interval] = (len(used) + 1, intervals[write.interval])
-                touched[found[1].names] = None
-            number, keys = found
-            rows = write.rows
-            heads.append(time_to_live(write.deadline, now))
-            heads.append(b"%d" % len(rows))
-            bucket = b"%b%d" % (keys.infix, write.i)
+            known = used.get(write.interval)
+            if known is None:
+                keys = place.intervals[write.interval]
+                known = used[write.interval] = (b"%d" % (len(used) + 1), keys)
+                touched[keys.names] = None
+            interval, keys = known
+            names = tuple(write.rows)
+            group = groups.get(names)
+            if group is None:
+                group = groups[names] = _Group.of(len(groups) + 1, names, place.prefix)
+            if write.interval not in group.intervals:
+                group.intervals.add(write.interval)
+                touched.update(dict.fromkeys([keys.buckets + name for name in group.names]))
+            end = b"%b%d" % (keys.infix, write.i)
             if write.r is None:
-                plan.append(b"%d\0%d\0\0" % (number, write.i))
-                end = bucket
+                plan.append(b"%b\0%d\0%d\0\0000\0" % (interval, group.number, write.i))
             else:
-                plan.append(b"%d\0%d\0%d\0" % (number, write.i, write.r))
-                end = b"%b:%d" % (bucket, write.r)
-            buckets = keys.buckets
-            for name, row in rows.items():
-                encoded = name.encode()
-                start = prefix + encoded
-                data.append(start + end)
-                touched[buckets + encoded] = None
-                if write.r is not None:
-                    touched[start + bucket] = None
-                payloads += payload(row)
-        index = b"%b\0%d\0%b%b" % (
-            prefix,
-            len(used),
-            b"".join([self._interval_fields(keys, now) for _, keys in used.values()]),
+                place_of = (write.interval, write.i, group.number)
+                number = sets.get(place_of)
+                if number is None:
+                    number = sets[place_of] = b"%d" % (len(sets) + 1)
+                    touched.update(dict.fromkeys([start + end for start in group.starts]))
+                plan.append(b"%b\0%d\0%d\0%d\0%b\0" % (interval, group.number, write.i, write.r, number))
+                end = b"%b:%d" % (end, write.r)
+            data += [start + end for start in group.starts]
+            heads += (time_to_live(write.deadline, now), b"%d" % len(names))
+            payloads += codec.payloads(write.rows.values())
+        index = b"%b\0%b%d\0%b%b" % (
+            place.prefix,
+            self._intervals([keys for _, keys in used.values()], now),
+            len(groups),
+            b"".join([b"%d\0%b\0" % (len(g.names), b"\0".join(g.names)) for g in groups.values()]),
             b"".join(plan),
         )
         return (
@@ -161,8 +216,52 @@ class Writer:
             *payloads,
         )
 
-    def _interval_fields(self, keys: IntervalKeys, now: float) -> bytes:
-        return b"%b\0%b\0%d\0%b\0" % (keys.name, keys.record, keys.steps, first_kept(keys, now))
+    def _intervals(self, used: Sequence[IntervalKeys], now: float) -> bytes:
+        """Return what the script is told of intervals."""
+        fields = [
+            b"%b\0%b\0%d\0%b\0" % (keys.name, keys.record, keys.steps, first_kept(keys, now)) for keys in used
+        ]
+        return b"%d\0%b" % (len(fields), b"".join(fields))
+
+    def _shape(self, chunk: Sequence[Write], now: float) -> _Shape:
+        """Return what calls for one name have in common while they go to the same buckets in the same second."""
+        second = math.floor(now)
+        slots = [(write.interval, write.i, write.r) for write in chunk]
+        shape = self._recent
+        if shape is None or shape.second != second or shape.slots != slots or shape.version != self.place.version:
+            shape = self._recent = self._new_shape(chunk, slots, second)
+        return shape
+
+    def _new_shape(self, chunk: Sequence[Write], slots: list[Any], second: int) -> _Shape:
+        place = self.place
+        used = {write.interval: place.intervals[write.interval] for write in chunk}
+        number = {interval: b"%d" % at for at, interval in enumerate(used, 1)}
+        data, sets, heads, plan = [], [], [], []
+        for write in chunk:
+            end = b"%b%d" % (used[write.interval].infix, write.i)
+            if write.r is None:
+                plan.append(b"%b\0001\0%d\0\0000\0" % (number[write.interval], write.i))
+            else:
+                if end not in sets:
+                    sets.append(end)
+                at = sets.index(end) + 1
+                plan.append(b"%b\0001\0%d\0%d\0%d\0" % (number[write.interval], write.i, write.r, at))
+                end = b"%b:%d" % (end, write.r)
+            data.append(end)
+            heads += (time_to_live(write.deadline, second), b"1")
+        return _Shape(
+            second=second,
+            slots=slots,
+            version=place.version,
+            count=b"%d" % (len(data) + len(sets) + 2 * len(used) + 1),
+            data=data,
+            sets=sets,
+            buckets=[keys.buckets for keys in used.values()],
+            fixed=[place.layouts, *(keys.names for keys in used.values())],
+            before=b"%b\0%b1\0001\0" % (place.prefix, self._intervals(list(used.values()), second)),
+            after=b"\0" + b"".join(plan),
+            heads=[b"%d" % len(chunk), *heads],
+        )
 
     def _check(self, reply: Any) -> None:
         """Raise for a reply of a write's script that is not 1."""
@@ -179,7 +278,7 @@ class Writer:
                 raise _ScriptsRefused
             raise reply
 
-    def _units(self, chunk: list[Write]) -> list[Unit]:
+    def _units(self, chunk: Sequence[Write]) -> list[Unit]:
         units = []
         for write in chunk:
             keys = self.place.intervals[write.interval]
@@ -191,7 +290,7 @@ class Writer:
                 units.append(Unit(write, keys, encoded, self.place.prefix + encoded + tail, row))
         return units
 
-    def _across(self, chunk: list[Write], now: float) -> Protocol:
+    def _across(self, chunk: Sequence[Write], now: float) -> Protocol:
         """Write to a cluster: what is there, and then, with their index, the data keys that are new."""
         units = self._units(chunk)
         if len(units) <= FEW:
@@ -250,7 +349,7 @@ class Writer:
                 add(resolutions, b"SADD", keys, ttl).members[b"%d" % write.r] = 0
         return [command for key, entry in adds.items() for command in entry.commands(key, now, scripts)]
 
-    def _plainly(self, chunk: list[Write], now: float) -> Protocol:
+    def _plainly(self, chunk: Sequence[Write], now: float) -> Protocol:
         """Write without scripts."""
         yield from self.layouts.compare()
         commands = self.plain(chunk, now)
@@ -266,7 +365,7 @@ class Writer:
                 if isinstance(reply, Exception):
                     raise reply
 
-    def plain(self, chunk: list[Write], now: float) -> list[Command]:
+    def plain(self, chunk: Sequence[Write], now: float) -> list[Command]:
         """Return plain commands that store a chunk: the index first, then the data."""
         units = self._units([self.layouts.kept_longest(write) for write in chunk])
         commands = self._index(units, now, scripts=False)
@@ -339,12 +438,31 @@ def first_kept(keys: IntervalKeys, now: float) -> bytes:
     return b"" if first is None else b"%d" % first
 
 
-def chunks(writes: Any, codec: KindCodec) -> Iterator[list[Write]]:
-    """Cut a batch into parts that are short enough for one script call."""
-    if len(writes) <= FEW and sum(len(write.rows) for write in writes) <= KEYS:
-        if all(codec.size(row) <= ITEMS // FEW for write in writes for row in write.rows.values()):
-            yield list(writes)
-            return
+def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write]]:
+    """Cut a batch into parts that are short enough for one script call, each with few names and all their buckets."""
+    keys, size = 0, 0
+    for write in writes:
+        keys += len(write.rows)
+        size += sum(map(codec.size, write.rows.values()))
+    if keys <= KEYS and size <= ITEMS:
+        yield writes
+        return
+    names = list(dict.fromkeys(name for write in writes for name in write.rows))
+    parts = max(keys / KEYS, size / ITEMS)
+    length = max(1, int(len(names) / parts))
+    for at in range(0, len(names), length):
+        some = names[at : at + length]
+        yield from _cut([part for write in writes if (part := _only(write, some)) is not None], codec)
+
+
+def _only(write: Write, names: Sequence[str]) -> Write | None:
+    rows = write.rows
+    own = {name: rows[name] for name in names if name in rows}
+    return _with_rows(write, own) if own else None
+
+
+def _cut(writes: Sequence[Write], codec: KindCodec) -> Iterator[list[Write]]:
+    """Cut writes of a few names wherever a part is full."""
     chunk: list[Write] = []
     keys = items = 0
     for write in writes:

@@ -29,27 +29,20 @@ local function take_back(key, increment)
   end
 end
 
-local function apply(units, at, fresh)
-  local new, old = {}, {}
-  if fresh then
-    for _, item in ipairs(fresh) do
-      new[item.unit] = item.new and item or nil
-    end
-  end
+local function apply(units, at, fresh, ttls)
+  local old = {}
   for u = 1, units do
     local key, increment = KEYS[u], ARGV[at + u]
-    local item = new[u]
     local failure
-    if item and item.ttl > 0 and not string.find(increment, '[.e]') then
-      redis.call('SET', key, increment, 'EX', item.ttl)
-      item.done = true
+    if fresh[u] == -2 and ttls[u] > 0 and not string.find(increment, '[.e]') then
+      redis.call('SET', key, increment, 'EX', ttls[u])
+      ttls[u] = nil -- done
     else
       local total = redis.pcall('INCRBY', key, increment)
       if type(total) == 'table' then
         if string.find(total.err, 'not an integer', 1, true) then
-          local before = redis.call('GET', key)
-          failure = add_float(key, increment, before)
-          old[u] = before
+          old[u] = redis.call('GET', key)
+          failure = add_float(key, increment, old[u])
         else
           failure = total
         end
@@ -57,7 +50,7 @@ local function apply(units, at, fresh)
     end
     if failure then
       for v = u, 1, -1 do
-        if new[v] then
+        if fresh[v] == -2 then
           redis.call('DEL', KEYS[v])
         elseif old[v] then
           redis.call('SET', KEYS[v], old[v], 'KEEPTTL')

@@ -1,5 +1,5 @@
 -- A payload is the number of values, and each value with how often to add it.
-local function apply(units, at, fresh)
+local function apply(units, at)
   local done = {}
   for u = 1, units do
     local last = at + 1 + 2 * tonumber(ARGV[at + 1])

@@ -1,5 +1,5 @@
 -- A payload is the number of values, and the values.
-local function apply(units, at, fresh)
+local function apply(units, at)
   for u = 1, units do
     local first, last = at + 2, at + 1 + tonumber(ARGV[at + 1])
     for slice = first, last, 5000 do -- unpack takes some thousands

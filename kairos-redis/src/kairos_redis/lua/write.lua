@@ -1,36 +1,39 @@
--- Stores one chunk of a batch: looks at everything, then changes it. Before this text goes the kind's own, which
--- defines `apply(units, at, fresh)`.
+-- Stores one chunk of a batch: looks at every data key, then changes them. Before this text goes the kind's own, which
+-- defines `apply(units, at, fresh, ttls)`.
 --
 -- KEYS  the data keys, in the order of the payloads; then every other key that may be touched
 -- ARGV  1: what to do for data keys that are new, 2: the number of writes,
---       then for each write its time to live in seconds (0: for ever) and its number of data keys,
+--       then for each write its time to live in seconds (0: for ever) and its number of names,
 --       then the payloads.
 --
 -- ARGV[1] is "?" (change nothing if the data key is new: a cluster's index is elsewhere), "!" (the index has been
--- written) or what the index needs, in fields that end with NUL: the prefix, the number of intervals; for each interval
--- its name, layout, steps (0: for ever) and first bucket that the index keeps (empty: all); for each write the number of
--- its interval, its bucket and its resolution bucket (empty: none).
+-- written) or what the index needs, in fields that end with NUL:
+--   the prefix;
+--   the number of intervals; of each its name, layout, steps (0: for ever) and first bucket kept (empty: all);
+--   the number of groups of names; of each the number of names, and these;
+--   of each write its interval, group, bucket, resolution bucket (empty: none) and set of resolution buckets (0: none).
 --
 -- A key that is there has its time to live, and its place in the index: the script that made it gave it both. A time to
 -- live that is too short, by another handle's `steps`, is made longer.
 
 local LATE = 150 -- a clock that stands still, or lags, need not make every write renew the time to live
 
+local call = redis.call
 local writes = tonumber(ARGV[2])
-local units, fresh = 0, nil
+local units, fresh, ttls = 0, nil, nil -- fresh: unit -> what TTL said, of keys that are new (-2) or live too short
 for w = 1, writes do
   local ttl = tonumber(ARGV[1 + 2 * w])
   for _ = 1, tonumber(ARGV[2 + 2 * w]) do
     units = units + 1
-    local left = redis.call('TTL', KEYS[units])
+    local left = call('TTL', KEYS[units])
     if left == -2 or (left >= 0 and (ttl == 0 or ttl > left + LATE)) then
-      fresh = fresh or {}
-      fresh[#fresh + 1] = {unit = units, write = w, ttl = ttl, new = left == -2}
+      if not fresh then fresh, ttls = {}, {} end
+      fresh[units], ttls[units] = left, ttl
     end
   end
 end
 if not fresh then
-  return apply(units, 2 + 2 * writes, nil)
+  return apply(units, 2 + 2 * writes, {}, {})
 end
 if ARGV[1] == '?' then
   return 'new'
@@ -41,47 +44,44 @@ local function outlive(key, ttl, left)
   if left == -1 then
     return
   elseif ttl > left and ttl > 0 then
-    redis.call('EXPIRE', key, ttl)
+    call('EXPIRE', key, ttl)
   elseif ttl == 0 and left >= 0 then
-    redis.call('PERSIST', key)
+    call('PERSIST', key)
   end
 end
 
--- The longer of two times to live
-local function longer(a, b)
-  if a == nil then return b end
-  if a == 0 or b == 0 then return 0 end
-  return math.max(a, b)
-end
-
-local function later(a, b) -- of two buckets, as texts
-  return tonumber(a) >= tonumber(b) and a or b
-end
-
-local fields, prefix, layouts, intervals, plan
+local prefix, intervals, groups, plan
 if ARGV[1] ~= '!' then
-  fields = {}
+  local fields, at = {}, 0
   for text in string.gmatch(ARGV[1], '([^%z]*)%z') do
     fields[#fields + 1] = text
   end
-  prefix, layouts = fields[1], fields[1] .. '\0layouts'
-  intervals, plan = {}, {}
-  local at = 2
-  for v = 1, tonumber(fields[2]) do
-    local name = fields[at + 1]
+  local function field()
+    at = at + 1
+    return fields[at]
+  end
+  prefix, intervals, groups, plan = field(), {}, {}, {}
+  for v = 1, tonumber(field()) do
+    local name = field()
     intervals[v] = {
-      name = name, layout = fields[at + 2], steps = tonumber(fields[at + 3]), first = fields[at + 4],
+      name = name, layout = field(), steps = tonumber(field()), first = field(), groups = {},
       names = prefix .. '\0names:' .. name, buckets = prefix .. '\0buckets:' .. name .. ':',
-      order = {}, members = {},
     }
-    at = at + 4
+  end
+  for g = 1, tonumber(field()) do
+    groups[g] = {}
+    for n = 1, tonumber(field()) do
+      groups[g][n] = field()
+    end
   end
   for w = 1, writes do
-    plan[w] = {interval = intervals[tonumber(fields[at + 1])], i = fields[at + 2], r = fields[at + 3]}
-    at = at + 3
+    plan[w] = {
+      interval = intervals[tonumber(field())], group = tonumber(field()), i = field(), r = field(), set = tonumber(field())
+    }
   end
+  -- Whose place is it? Before anything is changed
   for _, interval in ipairs(intervals) do
-    local found = redis.call('HMGET', layouts, interval.name, interval.name .. '\0steps')
+    local found = call('HMGET', prefix .. '\0layouts', interval.name, interval.name .. '\0steps')
     if found[1] and found[1] ~= interval.layout then
       return {'layout', interval.name}
     end
@@ -90,88 +90,127 @@ if ARGV[1] ~= '!' then
   end
 end
 
-local outcome = apply(units, 2 + 2 * writes, fresh)
+local outcome = apply(units, 2 + 2 * writes, fresh, ttls)
 if outcome ~= 1 then
   return outcome
 end
-for _, item in ipairs(fresh) do
-  if not item.done then
-    outlive(KEYS[item.unit], item.ttl, item.new and -2 or 0)
+for u = 1, units do
+  if ttls[u] then
+    outlive(KEYS[u], ttls[u], fresh[u])
   end
 end
-if not intervals then
+if not plan then
   return 1
 end
 
 for _, interval in ipairs(intervals) do
-  if not interval.recorded then
-    redis.call('HSET', layouts, interval.name, interval.layout)
-  end
   local steps, kept = interval.steps, interval.kept
+  if not interval.recorded then
+    call('HSET', prefix .. '\0layouts', interval.name, interval.layout)
+  end
   if kept == nil or (kept ~= 0 and (steps == 0 or steps > kept)) then
-    redis.call('HSET', layouts, interval.name .. '\0steps', steps)
+    call('HSET', prefix .. '\0layouts', interval.name .. '\0steps', steps)
     kept = steps
   end
   interval.trims = interval.first ~= '' and steps == kept
 end
 
--- Gather what is new by index key, then write each once
-local resolutions, order = {}, {}
-for _, item in ipairs(fresh) do
-  local key, write = KEYS[item.unit], plan[item.write]
-  local interval, bucket_key = write.interval, key
-  if write.r ~= '' then
-    bucket_key = string.sub(key, 1, -2 - #write.r)
-    local set = resolutions[bucket_key]
-    if not set then
-      set = {key = bucket_key}
-      resolutions[bucket_key] = set
-      order[#order + 1] = set
-    end
-    set[#set + 1] = write.r
-    set.ttl = longer(set.ttl, item.ttl)
+-- What is new in the index: `all` for every name of a group, since in most batches a bucket is new for all names or
+-- none; `of[n]` for one name
+local function gather(to, n, ttl, ...)
+  local list = to.all
+  if n then
+    list = to.of[n] or {}
+    to.of[n] = list
   end
-  local name = string.sub(bucket_key, #prefix + 1, -3 - #interval.name - #write.i)
-  local member = interval.members[name]
-  if not member then
-    member = {last = write.i}
-    interval.members[name] = member
-    interval.order[#interval.order + 1] = name
+  for at = 1, select('#', ...) do
+    list[#list + 1] = (select(at, ...))
   end
-  if member[#member] ~= write.i then
-    member[#member + 1] = write.i
-    member[#member + 1] = write.i
-    member.last = later(write.i, member.last)
+  if to.ttl == nil or ttl == 0 then
+    to.ttl = ttl
+  elseif to.ttl ~= 0 and ttl > to.ttl then
+    to.ttl = ttl
   end
-  member.ttl = longer(member.ttl, item.ttl)
-  interval.ttl = longer(interval.ttl, item.ttl)
 end
-for _, set in ipairs(order) do
-  local left = redis.call('TTL', set.key)
-  redis.call('SADD', set.key, unpack(set))
-  outlive(set.key, set.ttl, left)
+
+local function group_of(list, number, group, key)
+  if not list[number] then
+    list[number] = {group = groups[group], all = {}, of = {}, key = key}
+  end
+  return list[number]
+end
+
+local sets, u = {}, 0
+for w, write in ipairs(plan) do
+  local group, ttl = groups[write.group], tonumber(ARGV[1 + 2 * w])
+  local first, new = u + 1, 0
+  for n = 1, #group do
+    u = u + 1
+    if fresh[u] then new = new + 1 end
+  end
+  local buckets = group_of(write.interval.groups, write.group, write.group)
+  local set = write.set ~= 0 and group_of(sets, write.set, write.group, ':' .. write.interval.name .. ':' .. write.i)
+  if new == #group then
+    gather(buckets, nil, ttl, write.i, write.i)
+    if set then gather(set, nil, ttl, write.r) end
+  elseif new > 0 then
+    for n = 1, #group do
+      if fresh[first + n - 1] then
+        gather(buckets, n, ttl, write.i, write.i)
+        if set then gather(set, n, ttl, write.r) end
+      end
+    end
+  end
+end
+
+local function each(found, add) -- call add(name, list) for each name that has anything new
+  for n, name in ipairs(found.group) do
+    local own = found.of[n]
+    if own and #found.all > 0 then
+      for _, item in ipairs(found.all) do own[#own + 1] = item end
+    end
+    own = own or found.all
+    if #own > 0 then add(name, own) end
+  end
+end
+
+for _, set in pairs(sets) do
+  each(set, function(name, list)
+    local key = prefix .. name .. set.key
+    local left = call('TTL', key)
+    call('SADD', key, unpack(list))
+    outlive(key, set.ttl, left)
+  end)
 end
 for _, interval in ipairs(intervals) do
-  if interval.ttl then
-    local names = {}
-    for _, name in ipairs(interval.order) do
-      local member = interval.members[name]
+  local scored, longest = {}, nil
+  for _, found in pairs(interval.groups) do
+    each(found, function(name, list)
       local key = interval.buckets .. name
-      local left = redis.call('TTL', key)
-      redis.call('ZADD', key, unpack(member))
-      if interval.trims then
-        redis.call('ZREMRANGEBYSCORE', key, '-inf', '(' .. interval.first)
+      local left = call('TTL', key)
+      call('ZADD', key, unpack(list))
+      if interval.trims and left ~= -2 then
+        call('ZREMRANGEBYSCORE', key, '-inf', '(' .. interval.first)
       end
-      outlive(key, member.ttl, left)
-      names[#names + 1] = member.last
-      names[#names + 1] = name
+      outlive(key, found.ttl, left)
+      local last = list[1]
+      for at = 3, #list, 2 do
+        if tonumber(list[at]) > tonumber(last) then last = list[at] end
+      end
+      scored[#scored + 1] = last
+      scored[#scored + 1] = name
+    end)
+    if found.ttl and longest ~= 0 then
+      longest = found.ttl == 0 and 0 or math.max(longest or 0, found.ttl)
     end
-    local left = redis.call('TTL', interval.names)
-    redis.call('ZADD', interval.names, 'GT', unpack(names))
-    if interval.trims then
-      redis.call('ZREMRANGEBYSCORE', interval.names, '-inf', '(' .. interval.first)
+  end
+  if longest then
+    local left = call('TTL', interval.names)
+    call('ZADD', interval.names, 'GT', unpack(scored))
+    if interval.trims and left ~= -2 then
+      call('ZREMRANGEBYSCORE', interval.names, '-inf', '(' .. interval.first)
     end
-    outlive(interval.names, interval.ttl, left)
+    outlive(interval.names, longest, left)
   end
 end
 return 1
