@@ -8,8 +8,7 @@ from typing import Any
 from attrs import define
 
 from kairos import Timeseries
-from kairos.errors import InvalidType, InvalidValue
-from kairos.sansio import run
+from kairos.errors import InvalidType
 
 from .connections import Command
 from .keys import IntervalKeys, Place

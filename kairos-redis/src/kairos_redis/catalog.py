@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from attrs import define
+from redis.crc import key_slot
 
 from kairos.storage import Scope
 
@@ -46,61 +47,52 @@ class Catalog:
     scripts: bool = True
 
     def names(self, scope: Scope) -> Protocol:
-        """Return the names with data."""
-        found: dict[bytes, None] = {}
+        """Return the names with data.
+
+        The interval that keeps longest has nearly all names of the others: of these, only what it lacks is sent.
+        """
+        ordered = sorted(scope, key=lambda name: self.place.intervals[name].keeps, reverse=True)
+        if not ordered:
+            return []
+        main, others = ordered[0], ordered[1:]
+        keys = [self.place.intervals[interval].names for interval in ordered]
+        counts = yield from self._all([(b"ZCARD", key) for key in keys], writes=False)
+        if max(counts) > NAMES_AT_ONCE or len({key_slot(key) for key in keys}) > 1:
+            return (yield from self._names_by_parts(scope))
+        commands = [_from(keys[0], scope[main])]
+        if scope[main] is not None:
+            commands.append((b"ZRANGEBYSCORE", keys[0], b"-inf", b"(%d" % scope[main]))
+        commands += [(b"ZDIFF", b"2", key, keys[0], b"WITHSCORES") for key in keys[1:]]
+        replies = yield from self._all(commands, writes=False)
+        found: list[bytes] = replies[0]
+        more: set[bytes] = set()
+        for interval, reply in zip(others, replies[len(commands) - len(others) :], strict=True):
+            first = scope[interval]
+            more.update(name for name, score in _pairs(reply) if first is None or score >= float(first))
+        dead = replies[1] if scope[main] is not None else []
+        if dead and others:  # not there any more, but perhaps in another interval
+            scores = yield from self._all([(b"ZMSCORE", key, *dead) for key in keys[1:]], writes=False)
+            for interval, own in zip(others, scores, strict=True):
+                first = scope[interval]
+                for name, score in zip(dead, own, strict=True):
+                    if score is not None and (first is None or float(score) >= float(first)):
+                        more.add(name)
+        names = [name.decode() for name in found]
+        return names + [name.decode() for name in more] if more else names
+
+    def _names_by_parts(self, scope: Scope) -> Protocol:
+        """Do the same with many names, without one command that would block the server."""
+        found: set[bytes] = set()
         for interval, first in scope.items():
-            keys = self.place.intervals[interval]
-            scored = yield from self._scored(keys, first)
-            unseen = [(name, score) for name, score in scored if name not in found]
-            for at in range(0, len(unseen), PAGE):
-                some = unseen[at : at + PAGE]
-                for name in (yield from self._verified(keys, first, some)):
-                    found[name] = None
+            key, cursor = self.place.intervals[interval].names, b"0"
+            while True:
+                ((cursor, page),) = yield from self._all(
+                    [(b"ZSCAN", key, cursor, b"COUNT", b"%d" % PAGE)], writes=False
+                )
+                found.update(name for name, score in _pairs(page) if first is None or score >= float(first))
+                if cursor == b"0":
+                    break
         return [name.decode() for name in found]
-
-    def _scored(
-        self, keys: IntervalKeys, first: int | None
-    ) -> Generator[Request, list[Any], list[tuple[bytes, float]]]:
-        """Return the names that the index has at or after a bucket, with their last bucket."""
-        low = b"-inf" if first is None else b"%d" % first
-        command = (b"ZRANGEBYSCORE", keys.names, low, b"+inf", b"WITHSCORES", b"LIMIT", b"0")
-        (reply,) = yield Request([(*command, b"%d" % NAMES_AT_ONCE)])
-        scored = _pairs(reply)
-        if len(scored) < NAMES_AT_ONCE:
-            return scored
-        everything: dict[bytes, float] = {}  # so many that one command for all would block the server
-        cursor = b"0"
-        while True:
-            (reply,) = yield Request([(b"ZSCAN", keys.names, cursor, b"COUNT", b"%d" % PAGE)])
-            if isinstance(reply, Exception):
-                raise reply
-            cursor, page = reply
-            everything.update(_pairs(page))
-            if cursor == b"0":
-                return [
-                    (name, score) for name, score in everything.items() if first is None or score >= first
-                ]
-
-    def _verified(
-        self, keys: IntervalKeys, first: int | None, scored: Sequence[tuple[bytes, float]]
-    ) -> Generator[Request, list[Any], list[bytes]]:
-        """Return those of some names that have data; what the engine evicted or lost has left its index behind."""
-        exact = all(-EXACT < score < EXACT for _, score in scored)
-        if exact and (self.spread or not scored):
-            return [name for name, _ in scored]
-        data = [b"%b%b%b%d" % (self.place.prefix, name, keys.infix, int(score)) for name, score in scored]
-        if exact:
-            (there,) = yield Request([(b"EXISTS", *data)])
-            if there == len(data):
-                return [name for name, _ in scored]
-        flags = yield Request([(b"EXISTS", key) for key in data])
-        found = []
-        for (name, _), flag in zip(scored, flags, strict=True):
-            if flag == 1 and exact:
-                found.append(name)
-            elif (yield from self._edge(name, keys, first, last=True)) is not None:
-                found.append(name)
-        return found
 
     def span(self, name: str, interval: str, at_least: int | None) -> Protocol:
         """Return the first and last bucket with data, or None."""
@@ -224,14 +216,13 @@ class Catalog:
             yield from self._remove_plainly(pieces, keys, first, live, resolutions)
             return
         calls = [self._call(name, buckets, keys, first, resolutions) for name, buckets in pieces]
-        replies = yield Request(calls, writes=True)
-        last_of = {name: reply for (name, _), reply in zip(pieces, replies, strict=True)}
-        for (name, _), reply in zip(pieces, replies, strict=True):
-            if isinstance(reply, Exception):
-                raise reply
-            if reply[0]:
+        replies = yield from self._all(calls)
+        remaining: dict[bytes, int] = {}
+        for (name, _), (found, remain) in zip(pieces, replies, strict=True):
+            if found:
                 live.add(name)
-        left += [name for name, reply in last_of.items() if reply[1]]
+            remaining[name] = remain
+        left += [name for name, remain in remaining.items() if remain]
 
     def _resolutions(
         self, pieces: Sequence[tuple[bytes, list[int]]], keys: IntervalKeys
@@ -257,18 +248,30 @@ class Catalog:
         first: int | None,
         resolutions: dict[bytes, list[bytes]],
     ) -> Command:
-        touched, arguments = [keys.buckets + name, keys.names], [name]
-        for i in buckets:
-            key = self._bucket_key(name, keys, i)
+        touched = [keys.buckets + name, keys.names]
+        numbers = [b"%d" % i for i in buckets]
+        living = len(buckets) if first is None else sum(i >= first for i in buckets)  # the latest come first
+        start = b"%b%b%b" % (self.place.prefix, name, keys.infix)
+        if not keys.resolved:
+            touched += [start + number for number in numbers]
+        cells: list[bytes] = []
+        for number in numbers if keys.resolved else ():
+            key = start + number
+            own = resolutions[key]
             touched.append(key)
-            arguments += (b"%d" % i, b"1" if first is None or i >= first else b"0")
-            if keys.resolved:
-                cells = resolutions[key]
-                touched += [b"%b:%b" % (key, r) for r in cells]
-                arguments += (b"%d" % len(cells), *cells)
-            else:
-                arguments.append(b"-1")
-        return (b"EVALSHA", DELETE, b"%d" % len(touched), *touched, *arguments)
+            touched += [b"%b:%b" % (key, r) for r in own]
+            cells += (b"%d" % len(own), *own)
+        return (
+            b"EVALSHA",
+            DELETE,
+            b"%d" % len(touched),
+            *touched,
+            name,
+            b"%d" % len(numbers),
+            b"%d" % living,
+            *numbers,
+            *cells,
+        )
 
     def _remove_plainly(
         self,
@@ -310,14 +313,21 @@ class Catalog:
         again = [part for name, reply in zip(empty, last, strict=True) if reply for part in (reply[0], name)]
         yield from self._all([(b"ZADD", keys.names, b"GT", *again)] if again else [])  # written meanwhile
 
-    def _all(self, commands: Sequence[Command]) -> Protocol:
+    def _all(self, commands: Sequence[Command], *, writes: bool = True) -> Protocol:
+        """Send commands and return their replies, none of them an error."""
         if not commands:
             return []
-        replies = yield Request(commands, writes=True)
+        replies = yield Request(commands, writes)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+
+def _from(key: bytes, first: int | None) -> Command:
+    if first is None:
+        return (b"ZRANGE", key, b"0", b"-1")
+    return (b"ZRANGEBYSCORE", key, b"%d" % first, b"+inf")
 
 
 def _pairs(reply: Any) -> list[tuple[bytes, float]]:

@@ -5,11 +5,12 @@ resolution buckets there, and the data under ``…:resolution_bucket``. No two r
 ``interval:bucket`` or ``interval:bucket:resolution_bucket``; buckets are numbers, and an interval's name is none and has
 no ``:``. What comes before is the name, whatever it holds.
 
-Keys of the index hold a NUL, which no name does.
+Keys of the index hold a NUL, which no name does. Those of names, and the layouts, are on one node of a cluster.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -52,6 +53,12 @@ class IntervalKeys:
     resolved: bool
 
     @property
+    def keeps(self) -> float:
+        """How long it keeps a bucket, in seconds, about."""
+        steps = self.interval.steps
+        return math.inf if steps is None else steps * self.interval.step.nominal
+
+    @property
     def steps(self) -> int:
         """How many buckets it keeps; 0: all."""
         return self.interval.steps or 0
@@ -79,7 +86,7 @@ class Place:
     """How often :attr:`intervals` has changed."""
 
     def __attrs_post_init__(self) -> None:
-        self.layouts = self.prefix + b"\0layouts"
+        self.layouts = _together(self.prefix, b"layouts")
 
     @classmethod
     def of(cls, prefix: str, kind: str, intervals: Any) -> Place:
@@ -92,7 +99,7 @@ class Place:
                 interval=interval,
                 name=name,
                 infix=b":%b:" % name,
-                names=b"%b\0names:%b" % (start, name),
+                names=b"%b:%b" % (_together(start, b"names"), name),
                 buckets=b"%b\0buckets:%b:" % (start, name),
                 record=b"%b %b" % (kind.encode(), interval.layout.encode()),
                 resolved=interval.resolution is not None,
@@ -102,6 +109,11 @@ class Place:
     def start(self, name: str, interval: IntervalKeys) -> bytes:
         """Return the beginning of the keys of a name in an interval; a bucket follows."""
         return b"%b%b%b" % (self.prefix, name.encode(), interval.infix)
+
+
+def _together(prefix: bytes, what: bytes) -> bytes:
+    """Return a key of a place that lies on one node of a cluster with its other such keys, by its hash tag."""
+    return b"%b\0%b{%b}" % (prefix, what, prefix or b"kairos")
 
 
 def check_interval(name: str) -> str:

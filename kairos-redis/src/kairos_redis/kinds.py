@@ -17,7 +17,7 @@ Values are text; what is not UTF-8 (kairos 0.10 wrote bytes as they are) comes w
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from kairos.kinds import whole
@@ -33,6 +33,8 @@ def text(value: Any) -> Any:
 
 
 def _texts(values: Any) -> list[str]:
+    if values and type(values[0]) is str:
+        return values  # type: ignore[no-any-return]
     return [str(value, "utf-8", "surrogateescape") for value in values]
 
 
@@ -65,9 +67,18 @@ class KindCodec(ABC):
     def row(self, reply: Any) -> Any:
         """Return the row of a reply of :meth:`read` that is not None."""
 
+    def rows(self, buckets: Iterable[int], replies: Iterable[Any]) -> dict[int, Any]:
+        """Return the rows of those buckets that have data."""
+        row = self.row
+        return {i: row(reply) for i, reply in zip(buckets, replies, strict=True) if reply}
+
     def size(self, payload: Any) -> int:
         """Return how much a payload is: its arguments, and one more for every 2 KiB."""
         return 1
+
+    def sizes(self, payloads: Collection[Any]) -> int:
+        """Return how much several payloads are."""
+        return sum(map(self.size, payloads))
 
 
 class _Collection(KindCodec):
@@ -103,7 +114,7 @@ class _Set(_Collection):
         return (b"SMEMBERS", key)
 
     def row(self, reply: Any) -> set[str]:
-        return set(_texts(reply))
+        return set(_texts(list(reply)))
 
 
 class _Histogram(KindCodec):
@@ -137,6 +148,10 @@ class _String(KindCodec):
     def read(self, key: bytes) -> Command:
         return (b"GET", key)
 
+    def rows(self, buckets: Iterable[int], replies: Iterable[Any]) -> dict[int, Any]:
+        row = self.row
+        return {i: row(reply) for i, reply in zip(buckets, replies, strict=True) if reply is not None}
+
 
 class _Gauge(_String):
     def payload(self, payload: Any) -> Sequence[bytes]:
@@ -153,6 +168,9 @@ class _Gauge(_String):
 
 
 class _Count(_String):
+    def sizes(self, payloads: Collection[Any]) -> int:
+        return len(payloads)
+
     def payload(self, payload: Any) -> Sequence[bytes]:
         return (_number(payload),)
 
@@ -161,6 +179,13 @@ class _Count(_String):
 
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         return [(b"INCRBY" if type(payload) is int else b"INCRBYFLOAT", key, _number(payload))]
+
+    def rows(self, buckets: Iterable[int], replies: Iterable[Any]) -> dict[int, Any]:
+        buckets, replies = list(buckets), list(replies)
+        try:
+            return {i: int(reply) for i, reply in zip(buckets, replies, strict=True) if reply is not None}
+        except ValueError:  # fractions
+            return super().rows(buckets, replies)
 
     def row(self, reply: Any) -> float:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -20,13 +20,14 @@ __all__ = ["Reader"]
 COMPUTED = 2_000
 """Up to how many resolution buckets a read computes their keys; beyond, it asks which of them there are."""
 
-MANY = 1_000
+MANY = 2_000
 """How many keys one command reads."""
 
 AT_ONCE = 5_000
 """How many keys one round trip reads."""
 
 Cell = tuple[str, int, int | None]
+Window = tuple[str, int, Sequence[int]]
 Protocol = Generator[Request, list[Any], Any]
 T = TypeVar("T")
 
@@ -51,49 +52,75 @@ class Reader:
 
     def read(self, request: Read) -> Protocol:
         """Return the rows of a range: name -> buckets."""
+        keys = self.place.intervals[request.interval]
+        if request.first == request.last and request.resolutions is None and len(request.names) == 1:
+            (name,) = request.names  # one bucket: a `get`
+            key = b"%b%b%b%d" % (self.place.prefix, name.encode(), keys.infix, request.first)
+            (reply,) = yield Request((self.codec.read(key),))
+            if isinstance(reply, Exception):
+                raise reply
+            if not reply and reply != b"":
+                return {}
+            return {name: {request.first: {None: self.codec.row(reply)}}}
+        starts = {name: self.place.start(name, keys) for name in request.names}
         if request.resolutions is None:
-            return (yield from self._flat(request))
-        found: dict[str, Buckets] = {name: {} for name in request.names}
-        row = self.codec.row
-        cells = yield from self.cells(request)
-        for some in _slices(cells, AT_ONCE):
-            replies = yield from self._rows([self.key(request.interval, cell) for cell in some])
-            for (name, i, r), reply in zip(some, replies, strict=True):
-                if reply or reply == b"":
-                    found[name].setdefault(i, {})[r] = row(reply)
+            return (yield from self._flat(request, starts))
+        found: dict[str, Buckets] = {}
+        for some in _windows((yield from self.windows(request))):
+            replies = yield from self._rows(
+                [
+                    key
+                    for name, i, own in some
+                    for start in (b"%b%d:" % (starts[name], i),)
+                    for key in [b"%b%d" % (start, r) for r in own]
+                ]
+            )
+            at = 0
+            for name, i, own in some:
+                rows = self.codec.rows(own, replies[at : at + len(own)])
+                at += len(own)
+                if rows:
+                    found.setdefault(name, {}).setdefault(i, {}).update(rows)
         return found
 
-    def _flat(self, request: Read) -> Protocol:
-        keys, row = self.place.intervals[request.interval], self.codec.row
+    def _flat(self, request: Read, starts: Mapping[str, bytes]) -> Protocol:
         found: dict[str, Buckets] = {}
-        for name in request.names:
-            start, own = self.place.start(name, keys), found.setdefault(name, {})
+        for name, start in starts.items():
+            own = found[name] = {}
             for some in _slices(request.buckets(), AT_ONCE):
                 replies = yield from self._rows([b"%b%d" % (start, i) for i in some])
-                for i, reply in zip(some, replies, strict=True):
-                    if reply or reply == b"":
-                        own[i] = {None: row(reply)}
+                own.update({i: {None: row} for i, row in self.codec.rows(some, replies).items()})
         return found
 
-    def cells(self, request: Read) -> Generator[Request, list[Any], Iterable[Cell]]:
-        """Return the rows that there may be in a range."""
+    def windows(self, request: Read) -> Generator[Request, list[Any], list[Window]]:
+        """Return the resolution buckets that there may be in each bucket of a range."""
         buckets, resolutions = request.buckets(), request.resolutions
-        if resolutions is None:
-            return [(name, i, None) for name in request.names for i in buckets]
+        assert resolutions is not None
         if len(buckets) * len(request.names) <= COMPUTED:
-            per_bucket = [(i, resolutions(i)) for i in buckets]
-            if sum(len(own) for _, own in per_bucket) * len(request.names) <= COMPUTED:
-                return [(name, i, r) for name in request.names for i, own in per_bucket for r in own]
-        found: list[Cell] = []
+            computed = [(i, resolutions(i)) for i in buckets]
+            if sum(len(own) for _, own in computed) * len(request.names) <= COMPUTED:
+                return [(name, i, own) for name in request.names for i, own in computed]
+        found: list[Window] = []
+        keys = self.place.intervals[request.interval]
         wanted = [(name, i) for name in request.names for i in buckets]
         for some in _slices(wanted, AT_ONCE):
-            keys = [self.key(request.interval, (name, i, None)) for name, i in some]
-            replies = yield Request([(b"SMEMBERS", key) for key in keys])
+            replies = yield Request(
+                [(b"SMEMBERS", b"%b%d" % (self.place.start(name, keys), i)) for name, i in some]
+            )
             for (name, i), reply in zip(some, replies, strict=True):
                 if isinstance(reply, Exception):
                     raise reply
-                found += [(name, i, r) for r in sorted(map(int, reply))]
+                if reply:
+                    found.append((name, i, sorted(map(int, reply))))
         return found
+
+    def cells(self, request: Read) -> Generator[Request, list[Any], Iterable[Cell]]:
+        """Return the rows that there may be in a range, for a fetch of the caller's."""
+        if request.resolutions is None:
+            buckets = request.buckets()
+            return ((name, i, None) for name in request.names for i in buckets)
+        windows = yield from self.windows(request)
+        return ((name, i, r) for name, i, own in windows for r in own)
 
     def key(self, interval: str, cell: Cell) -> bytes:
         """Return the data key of a row; with resolution and no resolution bucket, of the set of these."""
@@ -103,24 +130,43 @@ class Reader:
 
     def _rows(self, keys: Sequence[bytes]) -> Generator[Request, list[Any], list[Any]]:
         """Return what is there under each key; None or an empty collection where there is nothing."""
-        commands: list[Command]
         if self.codec.strings and not self.spread:
             if len(keys) == 1:
-                commands = [(b"GET", keys[0])]
-            else:
-                commands = [(b"MGET", *keys[at : at + MANY]) for at in range(0, len(keys), MANY)]
+                (reply,) = yield Request([(b"GET", keys[0])])
+                if isinstance(reply, Exception):
+                    raise reply
+                return [reply]
+            commands = [(b"MGET", *keys[at : at + MANY]) for at in range(0, len(keys), MANY)]
             replies = yield Request(commands)
-            if len(keys) > 1:
-                for reply in replies:
-                    if isinstance(reply, Exception):
-                        raise reply
-                replies = replies[0] if len(replies) == 1 else [value for part in replies for value in part]
-        else:
-            replies = yield Request([self.codec.read(key) for key in keys])
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            return replies[0] if len(replies) == 1 else [value for part in replies for value in part]
+        read = self.codec.read
+        replies = yield Request([read(key) for key in keys])
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+
+def _windows(windows: Sequence[Window]) -> Iterator[Sequence[Window]]:
+    """Cut windows into parts that are read in one round trip; one that is long is cut itself."""
+    if sum(len(own) for _, _, own in windows) <= AT_ONCE:
+        yield windows
+        return
+    some: list[Window] = []
+    size = 0
+    for name, i, own in windows:
+        for at in range(0, len(own), AT_ONCE):
+            part = own[at : at + AT_ONCE]
+            if some and size + len(part) > AT_ONCE:
+                yield some
+                some, size = [], 0
+            some.append((name, i, part))
+            size += len(part)
+    if some:
+        yield some
 
 
 def _slices(items: Iterable[T], size: int) -> Iterator[Sequence[T]]:

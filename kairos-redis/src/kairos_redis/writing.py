@@ -228,7 +228,12 @@ class Writer:
         second = math.floor(now)
         slots = [(write.interval, write.i, write.r) for write in chunk]
         shape = self._recent
-        if shape is None or shape.second != second or shape.slots != slots or shape.version != self.place.version:
+        if (
+            shape is None
+            or shape.second != second
+            or shape.slots != slots
+            or shape.version != self.place.version
+        ):
             shape = self._recent = self._new_shape(chunk, slots, second)
         return shape
 
@@ -443,7 +448,7 @@ def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write
     keys, size = 0, 0
     for write in writes:
         keys += len(write.rows)
-        size += sum(map(codec.size, write.rows.values()))
+        size += codec.sizes(write.rows.values())
     if keys <= KEYS and size <= ITEMS:
         yield writes
         return
@@ -452,7 +457,13 @@ def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write
     length = max(1, int(len(names) / parts))
     for at in range(0, len(names), length):
         some = names[at : at + length]
-        yield from _cut([part for write in writes if (part := _only(write, some)) is not None], codec)
+        chunk = [part for write in writes if (part := _only(write, some)) is not None]
+        if sum(len(write.rows) for write in chunk) <= 2 * KEYS and (
+            sum(codec.sizes(write.rows.values()) for write in chunk) <= 2 * ITEMS
+        ):
+            yield chunk
+        else:
+            yield from _cut(chunk, codec)
 
 
 def _only(write: Write, names: Sequence[str]) -> Write | None:

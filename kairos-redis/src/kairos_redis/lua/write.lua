@@ -50,7 +50,7 @@ local function outlive(key, ttl, left)
   end
 end
 
-local prefix, intervals, groups, plan
+local prefix, layouts, intervals, groups, plan
 if ARGV[1] ~= '!' then
   local fields, at = {}, 0
   for text in string.gmatch(ARGV[1], '([^%z]*)%z') do
@@ -61,11 +61,13 @@ if ARGV[1] ~= '!' then
     return fields[at]
   end
   prefix, intervals, groups, plan = field(), {}, {}, {}
+  local tag = '{' .. (prefix ~= '' and prefix or 'kairos') .. '}'
+  layouts = prefix .. '\0layouts' .. tag
   for v = 1, tonumber(field()) do
     local name = field()
     intervals[v] = {
       name = name, layout = field(), steps = tonumber(field()), first = field(), groups = {},
-      names = prefix .. '\0names:' .. name, buckets = prefix .. '\0buckets:' .. name .. ':',
+      names = prefix .. '\0names' .. tag .. ':' .. name, buckets = prefix .. '\0buckets:' .. name .. ':',
     }
   end
   for g = 1, tonumber(field()) do
@@ -81,7 +83,7 @@ if ARGV[1] ~= '!' then
   end
   -- Whose place is it? Before anything is changed
   for _, interval in ipairs(intervals) do
-    local found = call('HMGET', prefix .. '\0layouts', interval.name, interval.name .. '\0steps')
+    local found = call('HMGET', layouts, interval.name, interval.name .. '\0steps')
     if found[1] and found[1] ~= interval.layout then
       return {'layout', interval.name}
     end
@@ -106,10 +108,10 @@ end
 for _, interval in ipairs(intervals) do
   local steps, kept = interval.steps, interval.kept
   if not interval.recorded then
-    call('HSET', prefix .. '\0layouts', interval.name, interval.layout)
+    call('HSET', layouts, interval.name, interval.layout)
   end
   if kept == nil or (kept ~= 0 and (steps == 0 or steps > kept)) then
-    call('HSET', prefix .. '\0layouts', interval.name .. '\0steps', steps)
+    call('HSET', layouts, interval.name .. '\0steps', steps)
     kept = steps
   end
   interval.trims = interval.first ~= '' and steps == kept
