@@ -20,7 +20,7 @@ from redis.exceptions import (
 )
 
 from .connections import Command, Connections, pack, receive
-from .links import Link, Request, Wait
+from .links import Link, Request, Stream, Wait
 from .scripts import TEXTS
 
 __all__ = ["ClusterLink"]
@@ -54,8 +54,9 @@ class ClusterLink(Link):
         self._by_node: dict[str, tuple[Any, Connections]] = {}
         self._stale = False
 
-    def send(self, request: Request) -> list[Any]:
+    def send(self, request: Request | Stream) -> list[Any]:
         """Return the replies; what a node has refused because it is another's, or not now, is sent again."""
+        assert isinstance(request, Request)  # a script of many keys is for one server
         if self._stale:
             self._refresh()
         commands, writes = request.commands, request.writes

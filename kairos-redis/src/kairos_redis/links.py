@@ -14,7 +14,7 @@ from .connections import Command, Connections, pack, receive
 from .errors import NotAcknowledged
 from .scripts import TEXTS
 
-__all__ = ["Link", "Request", "ServerLink", "Wait"]
+__all__ = ["Link", "Request", "ServerLink", "Stream", "Wait"]
 
 
 @define
@@ -31,6 +31,16 @@ class Request:
 
     commands: Sequence[Command]
     writes: bool = False
+
+
+@define
+class Stream:
+    """Script calls that write, each made while the server carries out the one before it.
+
+    It is answered by a reply for each, up to the first that is not 1 (and those that were under way then).
+    """
+
+    commands: Iterator[Command]
 
 
 @frozen
@@ -63,7 +73,7 @@ class Link(ABC):
     """Whether keys lie on several nodes, so that a script can touch one key only."""
 
     @abstractmethod
-    def send(self, request: Request) -> list[Any]:
+    def send(self, request: Request | Stream) -> list[Any]:
         """Return the replies; errors of the server are among them, others are raised."""
 
     @abstractmethod
@@ -100,8 +110,10 @@ class ServerLink(Link):
         self._wait = wait
         self._connections = Connections(client.connection_pool, keep=owned)
 
-    def send(self, request: Request) -> list[Any]:
+    def send(self, request: Request | Stream) -> list[Any]:
         """Return the replies to commands, sent at once."""
+        if isinstance(request, Stream):
+            return self._stream(request.commands)
         commands, writes = request.commands, request.writes
         if not writes:
             return self._read(commands)
@@ -131,9 +143,35 @@ class ServerLink(Link):
             self._connections.drop(connection)
             raise
         self._connections.give(connection)
-        if wait is not None and not isinstance(acknowledged := replies.pop(), NoScriptError):
+        if wait is not None:
+            acknowledged = replies.pop()
             if not any(isinstance(reply, Exception) for reply in replies):
                 wait.check(acknowledged)
+        return replies
+
+    def _stream(self, commands: Iterator[Command]) -> list[Any]:
+        connection = self._connections.take()
+        replies: list[Any] = []
+        try:
+            under_way = 0
+            for command in commands:
+                connection.send_packed_command((pack((command,)),))
+                under_way += 1
+                if under_way > 1:
+                    replies += receive(connection, 1)
+                    under_way -= 1
+                    if replies[-1] != 1:
+                        break
+            replies += receive(connection, under_way)
+            if self._wait is not None:
+                connection.send_packed_command((pack((self._wait.command,)),))
+                (acknowledged,) = receive(connection, 1)
+        except BaseException:
+            self._connections.drop(connection)
+            raise
+        self._connections.give(connection)
+        if self._wait is not None:
+            self._wait.check(acknowledged)
         return replies
 
     def pipeline(self) -> Any:

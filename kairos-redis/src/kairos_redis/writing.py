@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Generator, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 from attrs import define, field, frozen
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
 
 from kairos.errors import InvalidValue, show
 from kairos.storage import Batch, Write
@@ -24,7 +25,7 @@ from .connections import Command
 from .keys import IntervalKeys, Place
 from .kinds import KindCodec
 from .layouts import Differs, Layouts
-from .links import Request
+from .links import Request, Stream
 from .scripts import INDEX, WRITE
 
 __all__ = ["SLACK", "Writer", "chunks"]
@@ -44,7 +45,7 @@ ITEMS = 5_000
 FEW = 8
 """Up to how many data keys a cluster is first asked whether they are there."""
 
-Protocol = Generator[Request, list[Any], Any]
+Protocol = Generator[Request | Stream, list[Any], Any]
 
 
 @define
@@ -134,16 +135,32 @@ class Writer:
     _recent: _Shape | None = field(init=False, default=None)
 
     def write(self, batch: Batch) -> Protocol:
-        """Store a batch; raise SchemaMismatch, before a chunk is written, if the place has been taken by another layout."""
-        for chunk in chunks(batch.writes, self.codec):
-            try:
-                yield from self._store(chunk, batch.now)
-            except _ScriptsRefused:
-                self.scripts = False
-                yield from self._store(chunk, batch.now)
-            except Differs:
-                yield from self.layouts.accept()  # raises, if it is more than another spelling
-                yield from self._store(chunk, batch.now)
+        """Store a batch.
+
+        Raises SchemaMismatch, before a chunk is written, if the place has been taken by another layout.
+        """
+        parts = chunks(batch.writes, self.codec)
+        first = next(parts)
+        yield from self._store_checked(first, batch.now)
+        done: list[Any] = []
+        if first is not batch.writes and self.scripts and not self.spread:
+            done = yield Stream(self.call(chunk, batch.now) for chunk in parts)
+            parts = islice(chunks(batch.writes, self.codec), 1, None)
+        for at, chunk in enumerate(parts):
+            if at >= len(done) or done[at] != 1:
+                if at < len(done) and not _not_done(done[at]):
+                    self._check(done[at])
+                yield from self._store_checked(chunk, batch.now)
+
+    def _store_checked(self, chunk: Sequence[Write], now: float) -> Protocol:
+        try:
+            yield from self._store(chunk, now)
+        except _ScriptsRefused:
+            self.scripts = False
+            yield from self._store(chunk, now)
+        except Differs:
+            yield from self.layouts.accept()  # raises, if it is more than another spelling
+            yield from self._store(chunk, now)
 
     def _store(self, chunk: Sequence[Write], now: float) -> Protocol:
         if self.scripts and self.spread:
@@ -411,6 +428,11 @@ class IndexKey:
 
 class _ScriptsRefused(Exception):
     """The user may not run scripts; nothing was written."""
+
+
+def _not_done(reply: Any) -> bool:
+    """Return whether a script call had no effect for a reason that is gone when it is made again, or is looked at then."""
+    return isinstance(reply, NoScriptError) or (isinstance(reply, list) and reply[0] == b"layout")
 
 
 def _refuses_scripts(error: ResponseError) -> bool:
