@@ -60,8 +60,9 @@ class Catalog:
         if max(counts) > NAMES_AT_ONCE or len({key_slot(key) for key in keys}) > 1:
             return (yield from self._names_by_parts(scope))
         commands = [_from(keys[0], scope[main])]
-        if scope[main] is not None:
-            commands.append((b"ZRANGEBYSCORE", keys[0], b"-inf", b"(%d" % scope[main]))
+        live = scope[main]
+        if live is not None:
+            commands.append((b"ZRANGEBYSCORE", keys[0], b"-inf", b"(%d" % live))
         commands += [(b"ZDIFF", b"2", key, keys[0], b"WITHSCORES") for key in keys[1:]]
         replies = yield from self._all(commands, writes=False)
         found: list[bytes] = replies[0]
@@ -69,7 +70,7 @@ class Catalog:
         for interval, reply in zip(others, replies[len(commands) - len(others) :], strict=True):
             first = scope[interval]
             more.update(name for name, score in _pairs(reply) if first is None or score >= float(first))
-        dead = replies[1] if scope[main] is not None else []
+        dead = replies[1] if live is not None else []
         if dead and others:  # not there any more, but perhaps in another interval
             scores = yield from self._all([(b"ZMSCORE", key, *dead) for key in keys[1:]], writes=False)
             for interval, own in zip(others, scores, strict=True):
@@ -128,7 +129,9 @@ class Catalog:
                     return bucket
             offset, size = offset + size, PAGE
 
-    def _exact_edge(self, index: bytes, start: bytes, at_least: int | None, last: bool) -> Protocol:
+    def _exact_edge(
+        self, index: bytes, start: bytes, at_least: int | None, last: bool
+    ) -> Generator[Request, list[Any], int | None]:
         """Do the same where scores are too coarse: by all buckets."""
         (reply,) = yield Request([(b"ZRANGE", index, b"0", b"-1")])
         if isinstance(reply, Exception):

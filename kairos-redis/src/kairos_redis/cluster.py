@@ -20,7 +20,7 @@ from redis.exceptions import (
 )
 
 from .connections import Command, Connections, pack, receive
-from .links import Link, Request, Stream, Wait
+from .links import Link, Request, Stream, Wait, decodes
 from .scripts import TEXTS
 
 __all__ = ["ClusterLink"]
@@ -47,9 +47,10 @@ class ClusterLink(Link):
     spread = True
 
     def __init__(self, client: RedisCluster, owned: bool, wait: Wait | None) -> None:
-        self._client = client
+        self._client: Any = client
         self._owned = owned
         self._wait = wait
+        self._decodes = owned and decodes(client.get_encoder())
         self._by_slot: dict[int, Connections] = {}
         self._by_node: dict[str, tuple[Any, Connections]] = {}
         self._stale = False
@@ -60,10 +61,12 @@ class ClusterLink(Link):
         if self._stale:
             self._refresh()
         commands, writes = request.commands, request.writes
+        raw = not (request.text and self._decodes)
         replies: list[Any] = [None] * len(commands)
-        pending, asking = list(range(len(commands))), {}
+        pending = list(range(len(commands)))
+        asking: dict[int, Connections] = {}
         for turn in range(_ROUNDS):
-            failure = self._round(commands, pending, asking, replies, writes)
+            failure = self._round(commands, pending, asking, replies, writes, raw)
             if failure is not None:
                 self._stale = True
                 if writes or turn:
@@ -114,6 +117,7 @@ class ClusterLink(Link):
         asking: dict[int, Connections],
         replies: list[Any],
         writes: bool,
+        raw: bool,
     ) -> Exception | None:
         """Send each node its commands, then read all replies; return the first failure of a node."""
         groups: dict[Connections, list[int]] = {}
@@ -144,7 +148,7 @@ class ClusterLink(Link):
             while lent:
                 connections, connection, numbers = lent[0]
                 try:
-                    found = receive(connection, self._expected(numbers, asking, wait))
+                    found = receive(connection, self._expected(numbers, asking, wait), raw)
                 except (redis.RedisError, OSError) as error:
                     failure = failure or error
                     connections.drop(connection)

@@ -1,14 +1,14 @@
 """Connections of one pool, lent to one call at a time.
 
 redis-py's own ``execute_command`` sends a command again when its connection breaks, which would count twice what was
-counted once. Here a connection is borrowed, written to and read from by the connection's own methods, and nothing is ever
-sent again. It is also less than half the price.
+counted once. Here a connection is borrowed, written to and read from by the connection's own methods, and nothing is
+ever sent again. It is also less than half the price.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from time import monotonic
 from typing import Any
@@ -25,11 +25,14 @@ TRUSTED = 0.01
 """For how many seconds after a reply a connection is not asked whether the server has closed it."""
 
 
+_pack: Callable[[Command], bytes] = pack_command  # type: ignore[assignment]  # its hints know tuples of one
+
+
 def pack(commands: Sequence[Command]) -> bytes:
     """Return commands as they are sent."""
     if len(commands) == 1:
-        return pack_command(commands[0])
-    return b"".join(map(pack_command, commands))
+        return _pack(commands[0])
+    return b"".join(map(_pack, commands))
 
 
 class Connections:
@@ -85,13 +88,16 @@ class Connections:
                 self.drop(self._idle.pop()[0])
 
 
-def receive(connection: Any, count: int) -> list[Any]:
-    """Return the replies to that many commands; errors of the server are among them, not raised."""
+def receive(connection: Any, count: int, raw: bool = True) -> list[Any]:
+    """Return the replies to that many commands; errors of the server are among them, not raised.
+
+    ``raw`` values are bytes; others come as the client decodes them.
+    """
     replies: list[Any] = []
     read = connection.read_response
     for _ in range(count):
         try:
-            replies.append(read(disable_decoding=True))
+            replies.append(read(disable_decoding=raw))
         except ResponseError as error:
             replies.append(error)
     return replies

@@ -12,14 +12,15 @@ from redis.cluster import ClusterPipeline
 from kairos.errors import InvalidType, show
 from kairos.storage import Batch
 
+from .chunks import chunks
 from .connections import Command
 from .layouts import Layouts
-from .writing import Writer, chunks
+from .writing import Writer
 
 __all__ = ["Deferred"]
 
 FRESH = 1.0
-"""For how many seconds the records that were read before a queued write serve the next: it is carried out later anyway."""
+"""For how many seconds the records that were read before one queued write serve the next: it is done later anyway."""
 
 
 @define
@@ -73,7 +74,8 @@ def _pipeline(options: Mapping[str, Any]) -> Any:
     if isinstance(pipeline, Pipeline | ClusterPipeline):
         return pipeline
     raise InvalidType(
-        f"pipeline must be a pipeline of a redis.Redis or a RedisCluster; got {show(pipeline)} ({type(pipeline).__name__})"
+        "pipeline must be a pipeline of a redis.Redis or a RedisCluster; "
+        f"got {show(pipeline)} ({type(pipeline).__name__})"
     )
 
 

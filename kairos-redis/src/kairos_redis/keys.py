@@ -1,9 +1,9 @@
 """The keys of a place. Pure.
 
 Data keys are those of kairos 0.10, byte for byte: ``prefix + name:interval:bucket``, with resolution a set of
-resolution buckets there, and the data under ``…:resolution_bucket``. No two rows share a key: read from the end, a key is
-``interval:bucket`` or ``interval:bucket:resolution_bucket``; buckets are numbers, and an interval's name is none and has
-no ``:``. What comes before is the name, whatever it holds.
+resolution buckets there, and the data under ``…:resolution_bucket``. No two rows share a key: read from the end, a key
+is ``interval:bucket`` or ``interval:bucket:resolution_bucket``; buckets are numbers, and an interval's name is none and
+has no ``:``. What comes before is the name, whatever it holds.
 
 Keys of the index hold a NUL, which no name does. Those of names, and the layouts, are on one node of a cluster.
 """

@@ -10,8 +10,8 @@ gauge      string                  value
 set        set                     number, values
 =========  ======================  ========================
 
-Values are text; what is not UTF-8 (kairos 0.10 wrote bytes as they are) comes with surrogates, as file names do in Python:
-``value.encode("utf-8", "surrogateescape")`` gives the bytes back.
+Values are text; what is not UTF-8 (kairos 0.10 wrote bytes as they are) comes with surrogates, as file names do in
+Python: ``value.encode("utf-8", "surrogateescape")`` gives the bytes back.
 """
 
 from __future__ import annotations

@@ -65,8 +65,8 @@ class Layouts:
 
     def _refuse(self, name: str, kind: str) -> None:
         raise SchemaMismatch(
-            f"interval {show(name)}: under the prefix {show(self.place.prefix.decode())} it holds a {kind}; this timeseries "
-            f"is a {self.place.kind}: give each kind a prefix= or interval names of its own"
+            f"interval {show(name)}: under the prefix {show(self.place.prefix.decode())} it holds a {kind}; this "
+            f"timeseries is a {self.place.kind}: give each kind a prefix= or interval names of its own"
         )
 
     def record(self, layouts: Mapping[str, str]) -> Protocol:

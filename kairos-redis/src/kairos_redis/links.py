@@ -14,7 +14,7 @@ from .connections import Command, Connections, pack, receive
 from .errors import NotAcknowledged
 from .scripts import TEXTS
 
-__all__ = ["Link", "Request", "ServerLink", "Stream", "Wait"]
+__all__ = ["Link", "Request", "ServerLink", "Stream", "Wait", "decodes"]
 
 
 @define
@@ -27,10 +27,13 @@ class Request:
         Each with its key in its usual place, which a cluster goes by.
     writes
         Whether any of them changes data: then nothing is sent again whose outcome is unknown.
+    text
+        Whether the values that come back may be ``str`` already, where the driver makes that faster than we do.
     """
 
     commands: Sequence[Command]
     writes: bool = False
+    text: bool = False
 
 
 @define
@@ -64,6 +67,12 @@ class Wait:
                 f"wait asks for {self.replicas} replicas: the master has stored this write, and {reply} confirmed it "
                 f"within {self.timeout} ms; it is lost if the master fails before the others do"
             )
+
+
+def decodes(encoder: Any) -> bool:
+    """Return whether a client turns values into the same texts as :func:`kairos_redis.kinds.text` does."""
+    settings = (encoder.decode_responses, encoder.encoding.lower().replace("-", ""), encoder.encoding_errors)
+    return settings == (True, "utf8", "surrogateescape")
 
 
 class Link(ABC):
@@ -108,6 +117,7 @@ class ServerLink(Link):
         self._client = client
         self._owned = owned
         self._wait = wait
+        self._decodes = owned and decodes(client.get_encoder())
         self._connections = Connections(client.connection_pool, keep=owned)
 
     def send(self, request: Request | Stream) -> list[Any]:
@@ -116,7 +126,7 @@ class ServerLink(Link):
             return self._stream(request.commands)
         commands, writes = request.commands, request.writes
         if not writes:
-            return self._read(commands)
+            return self._read(commands, raw=not (request.text and self._decodes))
         replies = self._exchange(commands, self._wait)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:
@@ -127,18 +137,18 @@ class ServerLink(Link):
                 replies[at] = reply
         return replies
 
-    def _read(self, commands: Sequence[Command]) -> list[Any]:
+    def _read(self, commands: Sequence[Command], raw: bool) -> list[Any]:
         try:
-            return self._exchange(commands, None)
+            return self._exchange(commands, None, raw)
         except redis.ConnectionError:  # to read once more does no harm
-            return self._exchange(commands, None)
+            return self._exchange(commands, None, raw)
 
-    def _exchange(self, commands: Sequence[Command], wait: Wait | None) -> list[Any]:
+    def _exchange(self, commands: Sequence[Command], wait: Wait | None, raw: bool = True) -> list[Any]:
         sent = pack(commands) if wait is None else pack((*commands, wait.command))
         connection = self._connections.take()
         try:
             connection.send_packed_command((sent,))
-            replies = receive(connection, len(commands) + (wait is not None))
+            replies = receive(connection, len(commands) + (wait is not None), raw)
         except BaseException:
             self._connections.drop(connection)
             raise

@@ -10,7 +10,6 @@ from attrs import define
 
 from kairos.storage import Buckets, Read
 
-from .connections import Command
 from .keys import Place
 from .kinds import KindCodec
 from .links import Request
@@ -56,7 +55,7 @@ class Reader:
         if request.first == request.last and request.resolutions is None and len(request.names) == 1:
             (name,) = request.names  # one bucket: a `get`
             key = b"%b%b%b%d" % (self.place.prefix, name.encode(), keys.infix, request.first)
-            (reply,) = yield Request((self.codec.read(key),))
+            (reply,) = yield Request((self.codec.read(key),), text=not self.codec.strings)
             if isinstance(reply, Exception):
                 raise reply
             if not reply and reply != b"":
@@ -80,13 +79,14 @@ class Reader:
                 rows = self.codec.rows(own, replies[at : at + len(own)])
                 at += len(own)
                 if rows:
-                    found.setdefault(name, {}).setdefault(i, {}).update(rows)
+                    found.setdefault(name, {}).setdefault(i, {}).update(rows.items())
         return found
 
     def _flat(self, request: Read, starts: Mapping[str, bytes]) -> Protocol:
         found: dict[str, Buckets] = {}
         for name, start in starts.items():
-            own = found[name] = {}
+            own: dict[int, dict[int | None, Any]] = {}
+            found[name] = own
             for some in _slices(request.buckets(), AT_ONCE):
                 replies = yield from self._rows([b"%b%d" % (start, i) for i in some])
                 own.update({i: {None: row} for i, row in self.codec.rows(some, replies).items()})
@@ -143,7 +143,7 @@ class Reader:
                     raise reply
             return replies[0] if len(replies) == 1 else [value for part in replies for value in part]
         read = self.codec.read
-        replies = yield Request([read(key) for key in keys])
+        replies = yield Request([read(key) for key in keys], text=not self.codec.strings)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply

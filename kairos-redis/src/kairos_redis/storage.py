@@ -127,15 +127,17 @@ class RedisStorage(Storage):
 
     def span(self, name: str, interval: str, at_least: int | None) -> tuple[int, int] | None:
         """Return the first and last bucket with data."""
-        return run(self._catalog.span(name, interval, at_least), self.link.send)
+        found: tuple[int, int] | None = run(self._catalog.span(name, interval, at_least), self.link.send)
+        return found
 
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
-        return run(self._catalog.delete(names, scope), self.link.send)
+        count: int = run(self._catalog.delete(names, scope), self.link.send)
+        return count
 
     def delete_all(self, scope: Scope) -> int:
         """Remove all names."""
-        count = run(self._catalog.delete_all(scope), self.link.send)
+        count: int = run(self._catalog.delete_all(scope), self.link.send)
         self.forget_layouts(tuple(scope))
         return count
 

@@ -50,7 +50,12 @@ def client_for(url: str, config: Mapping[str, Any]) -> Callable[[], redis.Redis 
 
 def _defaults() -> dict[str, Any]:
     """Return settings that a caller may change: a custom ``fetch`` meets them."""
-    return {"decode_responses": True, "protocol": 2, "socket_timeout": 5.0}
+    return {
+        "decode_responses": True,
+        "encoding_errors": "surrogateescape",
+        "protocol": 2,
+        "socket_timeout": 5.0,
+    }
 
 
 def _check_path(scheme: str, rest: str) -> None:
@@ -71,7 +76,8 @@ def _parse(scheme: str, rest: str, port: int, what: str) -> _Parts:
                 f"the hosts of a redis+{what}:// URL are host:port,host:port,…; got {host!r} among them"
             )
         pairs.append((match[1].strip("[]"), int(match[2] or port)))
-    options = parse_url(f"redis://{user}{at}localhost" + (f"?{query}" if query else ""))
+    own_url = f"redis://{user}{at}localhost" + (f"?{query}" if query else "")
+    options: dict[str, Any] = parse_url(own_url)  # type: ignore[no-untyped-call]
     for own in ("host", "port"):
         options.pop(own, None)
     return _Parts(scheme.startswith("rediss"), tuple(pairs), tuple(filter(None, path.split("/"))), options)
@@ -84,7 +90,7 @@ def _cluster(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], RedisClus
     settings.pop("db", None)
 
     def make() -> RedisCluster:
-        nodes = [ClusterNode(host, port) for host, port in parts.hosts]
+        nodes = [ClusterNode(*host) for host in parts.hosts]  # type: ignore[no-untyped-call]
         return RedisCluster(startup_nodes=nodes, **settings)
 
     return make
@@ -104,7 +110,7 @@ def _sentinel(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], redis.Re
         settings["db"] = int(parts.path[1])
 
     def make() -> redis.Redis:
-        sentinel = Sentinel(list(parts.hosts), sentinel_kwargs=sentinel_settings)
+        sentinel: Any = Sentinel(list(parts.hosts), sentinel_kwargs=sentinel_settings)  # type: ignore[no-untyped-call]
         client: redis.Redis = sentinel.master_for(parts.path[0], **settings)
         return client
 
