@@ -14,7 +14,7 @@ from kairos.storage import Scope
 from .connections import Command
 from .keys import IntervalKeys, Place
 from .links import Request
-from .scripts import DELETE
+from .scripts import DELETE, refuses_scripts
 
 __all__ = ["Catalog"]
 
@@ -219,9 +219,16 @@ class Catalog:
             yield from self._remove_plainly(pieces, keys, first, live, resolutions)
             return
         calls = [self._call(name, buckets, keys, first, resolutions) for name, buckets in pieces]
-        replies = yield from self._all(calls)
+        replies = yield Request(calls, writes=True)
+        if refuses_scripts(replies[0]):
+            self.scripts = False
+            yield from self._remove_plainly(pieces, keys, first, live, resolutions)
+            return
         remaining: dict[bytes, int] = {}
-        for (name, _), (found, remain) in zip(pieces, replies, strict=True):
+        for (name, _), reply in zip(pieces, replies, strict=True):
+            if isinstance(reply, Exception):
+                raise reply
+            found, remain = reply
             if found:
                 live.add(name)
             remaining[name] = remain

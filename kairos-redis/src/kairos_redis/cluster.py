@@ -8,7 +8,6 @@ from contextlib import suppress
 from typing import Any
 
 import redis
-from redis.cluster import RedisCluster
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -46,11 +45,11 @@ class ClusterLink(Link):
 
     spread = True
 
-    def __init__(self, client: RedisCluster, owned: bool, wait: Wait | None) -> None:
+    def __init__(self, client: Any, owned: bool, wait: Wait | None) -> None:
         self._client: Any = client
         self._owned = owned
         self._wait = wait
-        self._decodes = owned and decodes(client.get_encoder())
+        self._decodes = owned and decodes(self._client.get_encoder())
         self._by_slot: dict[int, Connections] = {}
         self._by_node: dict[str, tuple[Any, Connections]] = {}
         self._stale = False

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from hashlib import sha1
 from importlib.resources import files
+from typing import Any
 
-__all__ = ["DELETE", "INDEX", "TEXTS", "WRITE"]
+from redis.exceptions import NoPermissionError, ResponseError
+
+__all__ = ["DELETE", "INDEX", "TEXTS", "WRITE", "refuses_scripts"]
 
 TEXTS: dict[bytes, bytes] = {}
 """Digest, as ``EVALSHA`` takes it -> text."""
@@ -26,3 +29,12 @@ INDEX = _script("index")
 
 DELETE = _script("delete")
 """The script that removes buckets."""
+
+
+def refuses_scripts(reply: Any) -> bool:
+    """Return whether a server answers that it takes no scripts from this user; then nothing was carried out."""
+    if not isinstance(reply, ResponseError):
+        return False
+    message = str(reply).lower()
+    command = "'evalsha'" in message or "'script|load'" in message or "'script'" in message
+    return command and (isinstance(reply, NoPermissionError) or "unknown command" in message)

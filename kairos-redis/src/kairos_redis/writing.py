@@ -15,7 +15,7 @@ from itertools import islice
 from typing import Any
 
 from attrs import define, field
-from redis.exceptions import NoPermissionError, NoScriptError, ResponseError
+from redis.exceptions import NoScriptError, ResponseError
 
 from kairos.errors import InvalidValue, show
 from kairos.storage import Batch, Write
@@ -28,7 +28,7 @@ from .kinds import KindCodec
 from .layouts import Differs, Layouts
 from .lifetimes import LONGEST, first_kept, seconds_to_live, time_to_live
 from .links import Request, Stream
-from .scripts import INDEX
+from .scripts import INDEX, refuses_scripts
 
 __all__ = ["Writer"]
 
@@ -122,7 +122,7 @@ class Writer:
                 "nothing of this call's chunk was stored"
             )
         if isinstance(reply, ResponseError):
-            if _refuses_scripts(reply):
+            if refuses_scripts(reply):
                 raise _ScriptsRefused
             raise reply
 
@@ -249,9 +249,3 @@ class _ScriptsRefused(Exception):
 def _not_done(reply: Any) -> bool:
     """Return whether a script call had no effect, for a reason that making it again settles."""
     return isinstance(reply, NoScriptError) or (isinstance(reply, list) and reply[0] == b"layout")
-
-
-def _refuses_scripts(error: ResponseError) -> bool:
-    message = str(error).lower()
-    command = "evalsha" in message or "script|load" in message or "'script'" in message
-    return command and (isinstance(error, NoPermissionError) or "unknown command" in message)
