@@ -219,7 +219,7 @@ class Catalog:
             yield from self._remove_plainly(pieces, keys, first, live, resolutions)
             return
         calls = [self._call(name, buckets, keys, first, resolutions) for name, buckets in pieces]
-        replies = yield Request(calls, writes=True)
+        replies = yield Request(calls, writes=True, waits=True)
         if refuses_scripts(replies[0]):
             self.scripts = False
             yield from self._remove_plainly(pieces, keys, first, live, resolutions)
@@ -303,7 +303,7 @@ class Catalog:
                 if keys.resolved and resolutions[key]:
                     commands.append((b"SREM", key, *resolutions[key]))
                     owners.append(None)
-        replies = (yield Request(commands, writes=True)) if commands else []
+        replies = (yield Request(commands, writes=True, waits=True)) if commands else []
         for owner, reply in zip(owners, replies, strict=True):
             if isinstance(reply, Exception):
                 raise reply

@@ -27,7 +27,8 @@ __all__ = ["ClusterLink"]
 _ROUNDS = 8
 _PAUSE = 0.05
 
-Tried = tuple[Connections, list[int]]
+_KEY_AT = {b"EVALSHA": 3, b"ZDIFF": 2}
+"""Where a command's first key stands, if not behind its name."""
 
 
 class ClusterLink(Link):
@@ -65,7 +66,9 @@ class ClusterLink(Link):
         pending = list(range(len(commands)))
         asking: dict[int, Connections] = {}
         for turn in range(_ROUNDS):
-            failure = self._round(commands, pending, asking, replies, writes, raw)
+            failure = self._round(
+                commands, pending, asking, replies, self._wait if request.waits else None, raw
+            )
             if failure is not None:
                 self._stale = True
                 if writes or turn:
@@ -115,7 +118,7 @@ class ClusterLink(Link):
         pending: Sequence[int],
         asking: dict[int, Connections],
         replies: list[Any],
-        writes: bool,
+        wait: Wait | None,
         raw: bool,
     ) -> Exception | None:
         """Send each node its commands, then read all replies; return the first failure of a node."""
@@ -125,7 +128,6 @@ class ClusterLink(Link):
                 groups.setdefault(asking.get(at) or self._of(commands[at]), []).append(at)
         except (redis.RedisError, RedisClusterException) as error:
             return error
-        wait = self._wait if writes else None
         lent: list[tuple[Connections, Any, list[int]]] = []
         failure: Exception | None = None
         try:
@@ -197,7 +199,7 @@ class ClusterLink(Link):
 
     def _of(self, command: Command) -> Connections:
         """Return the connections to the node of a command's key."""
-        slot = key_slot(command[3] if command[0] == b"EVALSHA" else command[1])
+        slot = key_slot(command[_KEY_AT.get(command[0], 1)])
         try:
             return self._by_slot[slot]
         except KeyError:

@@ -29,11 +29,14 @@ class Request:
         Whether any of them changes data: then nothing is sent again whose outcome is unknown.
     text
         Whether the values that come back may be ``str`` already, where the driver makes that faster than we do.
+    waits
+        Whether replicas have to confirm it, where ``wait=`` asks for that: data, but not the records of layouts.
     """
 
     commands: Sequence[Command]
     writes: bool = False
     text: bool = False
+    waits: bool = False
 
 
 @define
@@ -127,13 +130,12 @@ class ServerLink(Link):
         commands, writes = request.commands, request.writes
         if not writes:
             return self._read(commands, raw=not (request.text and self._decodes))
-        replies = self._exchange(commands, self._wait)
+        wait = self._wait if request.waits else None
+        replies = self._exchange(commands, wait)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:
-            again = [commands[at] for at in unknown]  # they were not carried out
-            loads = [(b"SCRIPT", b"LOAD", TEXTS[digest]) for digest in {command[1] for command in again}]
-            second = self._exchange([*loads, *again], self._wait)
-            for at, reply in zip(unknown, second[len(loads) :], strict=True):
+        if unknown:  # they were not carried out
+            texts = [(b"EVAL", TEXTS[commands[at][1]], *commands[at][2:]) for at in unknown]
+            for at, reply in zip(unknown, self._exchange(texts, wait), strict=True):
                 replies[at] = reply
         return replies
 

@@ -105,7 +105,7 @@ class Writer:
         if self.scripts and self.spread:
             yield from self._across(chunk, now)
         elif self.scripts:
-            (reply,) = yield Request((self.calls.call(chunk, now),), writes=True)
+            (reply,) = yield Request((self.calls.call(chunk, now),), writes=True, waits=True)
             if reply != 1:
                 self._check(reply)
         else:
@@ -142,7 +142,7 @@ class Writer:
         """Write to a cluster: what is there, and then, with their index, the data keys that are new."""
         units = self._units(chunk)
         if len(units) <= FEW:
-            replies = yield Request([self._one(unit, b"?", now) for unit in units], writes=True)
+            replies = yield Request([self._one(unit, b"?", now) for unit in units], writes=True, waits=True)
             new = []
             for unit, reply in zip(units, replies, strict=True):
                 if reply == b"new":
@@ -155,7 +155,7 @@ class Writer:
         yield from self.layouts.compare()
         index = self._index(units, now, scripts=True)
         data = [self._one(unit, b"!", now) for unit in units]
-        replies = yield Request([*index, *data], writes=True)
+        replies = yield Request([*index, *data], writes=True, waits=True)
         for reply in replies:
             if reply != 1:
                 self._check(reply)
@@ -191,7 +191,7 @@ class Writer:
         """Write without scripts."""
         yield from self.layouts.compare()
         commands = self.plain(chunk, now)
-        replies = yield Request(commands, writes=True)
+        replies = yield Request(commands, writes=True, waits=True)
         again: list[Command] = []
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(reply, ResponseError):
@@ -199,7 +199,7 @@ class Writer:
                     raise reply
                 again.append((b"INCRBYFLOAT", *command[1:]))
         if again:
-            for reply in (yield Request(again, writes=True)):
+            for reply in (yield Request(again, writes=True, waits=True)):
                 if isinstance(reply, Exception):
                     raise reply
 
