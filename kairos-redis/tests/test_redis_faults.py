@@ -169,7 +169,7 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(serve
 
 def test_wait_is_satisfied_by_a_replica_and_missing_ones_are_an_error(engine):
     url = engine("redis-sentinel").url
-    with open_(url, prefix="wait", wait=(1, 5)) as ours:
+    with open_(url, prefix="wait", wait=(1, 3)) as ours:
         ours.insert("home")
         ours.bulk_insert({NOW: {f"name{n}": [1] for n in range(2500)}})
     with open_(url, prefix="wait", wait=(2, 0.05)) as ours:

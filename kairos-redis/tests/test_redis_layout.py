@@ -44,8 +44,12 @@ def opened(server, raw):
         handle.close()
 
 
+def keys_of(raw):
+    return list(raw.keys())
+
+
 def data_keys(raw):
-    return sorted(key for key in raw if b"\0" not in key)
+    return sorted(key for key in keys_of(raw) if b"\0" not in key)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -87,7 +91,7 @@ def test_what_0_10_wrote_reads_back_and_is_listed_once_adopted(opened, raw, kind
     assert ours.get("home", "hour") == {60 * (MINUTE - 1): row, 60 * MINUTE: row}
     assert ours.list() == []
     assert adopt(ours) == 3
-    assert adopt(ours) == 3
+    assert adopt(ours) == 0
     assert ours.list() == ["home"]
     span = {"first": 60 * (MINUTE - 1), "last": 60 * MINUTE}
     assert ours.properties("home") == {"minute": span, "hour": {"first": 3600 * HOUR, "last": 3600 * HOUR}}
@@ -138,7 +142,7 @@ def test_keys_begin_with_the_prefix_and_nothing_is_left_after_delete_all(opened,
     ours = opened("gauge", prefix=prefix)
     ours.insert("home", "v")
     start = f"{prefix}:".encode() if prefix else b""
-    assert all(key.startswith(start) for key in raw if key not in foreign)
+    assert all(key.startswith(start) for key in keys_of(raw) if key not in foreign)
     assert ours.list() == ["home"]
     assert ours.delete_all() == 1
     assert sorted(raw.keys()) == sorted(foreign)
@@ -190,7 +194,7 @@ def test_a_write_after_the_record_was_forgotten_records_again(opened):
 def test_a_record_that_is_spelled_otherwise_means_the_same(opened, raw):
     ours = opened("count", intervals={"x": {"step": 60}})
     ours.insert("home")
-    (key,) = [key for key in raw if b"layouts" in key]
+    (key,) = [key for key in keys_of(raw) if b"layouts" in key]
     kind, _, layout = raw.hget(key, "x").partition(b" ")
     raw.hset(key, "x", kind + b" " + layout.replace(b" ", b""))
     ours.insert("other")
@@ -203,7 +207,7 @@ def test_data_and_index_live_a_little_longer_than_the_deadline(opened, raw):
     )
     ours.insert("home")
     ours.insert("home", timestamp=NOW - 60)
-    lives = {key: raw.ttl(key) for key in raw if b"layouts" not in key}
+    lives = {key: raw.ttl(key) for key in keys_of(raw) if b"layouts" not in key}
     until = 60 * (MINUTE + 3) - NOW + 300
     for key, left in lives.items():
         hourly = b":h:" in key or key.endswith(b":h")
@@ -217,7 +221,7 @@ def test_data_and_index_live_a_little_longer_than_the_deadline(opened, raw):
 
 def test_without_steps_nothing_expires(opened, raw):
     opened("series").insert("home", "v")
-    assert {raw.ttl(key) for key in raw} == {-1}
+    assert {raw.ttl(key) for key in keys_of(raw)} == {-1}
 
 
 @pytest.mark.parametrize("longer", [{"step": 60, "steps": 1000}, {"step": 60}])
@@ -229,7 +233,7 @@ def test_where_handles_keep_different_numbers_of_steps_the_longest_counts(opened
         for at, writer in enumerate(writers):
             writer.insert("home", value)
             writer.insert(f"name{at}", value)
-        for key in (b"home:m:%d" % MINUTE, *(key for key in raw if b"\0buckets:m:home" in key)):
+        for key in (b"home:m:%d" % MINUTE, *(key for key in keys_of(raw) if b"\0buckets:m:home" in key)):
             assert raw.ttl(key) == -1 if "steps" not in longer else raw.ttl(key) > 900 * 60
         long.delete("home")
 
@@ -241,8 +245,8 @@ def test_the_index_forgets_what_has_died(opened, raw):
         ours.insert("home")
         ours.insert(f"name{clock[0]}")
         clock[0] += 60
-    (buckets,) = [key for key in raw if b"\0buckets:m:home" in key]
-    (names,) = [key for key in raw if b"\0names" in key]
+    (buckets,) = [key for key in keys_of(raw) if b"\0buckets:m:home" in key]
+    (names,) = [key for key in keys_of(raw) if b"\0names" in key]
     assert raw.zcard(buckets) < 20
     assert raw.zcard(names) < 20
     assert ours.properties("home")["m"] == {
@@ -280,7 +284,7 @@ def test_many_names_are_listed_in_pages(opened, raw):
     ours.bulk_insert({NOW: {f"name{n:05}": ["v"] for n in range(20_100)}})
     ours.insert("gone", "v", NOW - 3600)
     assert len(ours.list()) == 20_101
-    assert raw.zcard(next(key for key in raw if b"\0names" in key and key.endswith(b":m"))) == 20_100
+    assert raw.zcard(next(key for key in keys_of(raw) if b"\0names" in key and key.endswith(b":m"))) == 20_100
     assert ours.delete_all() == 20_101
     assert raw.keys() == []
 

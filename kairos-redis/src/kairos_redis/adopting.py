@@ -34,7 +34,7 @@ def adopt(timeseries: Timeseries) -> int:
     Returns
     -------
     int
-        How many buckets (of one name in one interval) were found.
+        How many buckets (of one name in one interval) were found that the index did not have.
 
     Raises
     ------
@@ -46,13 +46,11 @@ def adopt(timeseries: Timeseries) -> int:
         raise InvalidType(f"adopt() takes a timeseries in Redis; got {timeseries!r}")
     timeseries._record({})
     link, place = storage.link, storage.place
-    seen: set[bytes] = set()
+    count = 0
     for keys in link.scan(_escape(place.prefix) + b"*"):
         found = [bucket for key in keys if (bucket := _bucket(key, place)) is not None]
-        for bucket in _of_type(link, place, found):
-            seen.add(bucket.key)
-            _index(link, bucket)
-    return len(seen)
+        count += _index(link, _of_type(link, place, found))
+    return count
 
 
 @define
@@ -97,15 +95,19 @@ def _of_type(link: Link, place: Place, found: Sequence[_Bucket]) -> list[_Bucket
     return fitting
 
 
-def _index(link: Link, bucket: _Bucket) -> None:
-    keys, i = bucket.keys, b"%d" % bucket.i
-    index = keys.buckets + bucket.name
-    commands: list[Command] = [
-        (b"ZADD", keys.names, b"GT", i, bucket.name),
-        (b"ZADD", index, i, i),
-        (b"PERSIST", keys.names),
-        (b"PERSIST", index),
-    ]
-    for reply in link.send(Request(commands, writes=True)):
+def _index(link: Link, found: Sequence[_Bucket]) -> int:
+    """Add buckets to the index; return how many it did not have."""
+    buckets: dict[bytes, list[bytes]] = {}
+    names: dict[bytes, list[bytes]] = {}
+    for bucket in found:
+        number = b"%d" % bucket.i
+        buckets.setdefault(bucket.keys.buckets + bucket.name, []).extend((number, number))
+        names.setdefault(bucket.keys.names, []).extend((number, bucket.name))
+    commands: list[Command] = [(b"ZADD", key, *pairs) for key, pairs in buckets.items()]
+    commands += [(b"ZADD", key, b"GT", *pairs) for key, pairs in names.items()]
+    commands += [(b"PERSIST", key) for key in (*buckets, *names)]  # how long the data lives is not known here
+    replies = link.send(Request(commands, writes=True)) if commands else []
+    for reply in replies:
         if isinstance(reply, Exception):
             raise reply
+    return sum(replies[: len(buckets)])

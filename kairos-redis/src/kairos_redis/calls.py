@@ -13,6 +13,7 @@ from kairos.storage import Write
 from .connections import Command
 from .keys import IntervalKeys, Place
 from .kinds import KindCodec
+from .layouts import Layouts
 from .lifetimes import first_kept, time_to_live
 from .scripts import WRITE
 
@@ -79,10 +80,13 @@ class Calls:
         Its keys.
     codec
         Its kind.
+    layouts
+        Its records.
     """
 
     place: Place
     codec: KindCodec
+    layouts: Layouts
     _recent: _Shape | None = field(init=False, default=None)
 
     def call(self, chunk: Sequence[Write], now: float) -> Command:
@@ -149,7 +153,9 @@ class Calls:
     def _intervals(self, used: Sequence[IntervalKeys], now: float) -> bytes:
         """Return what the script is told of intervals."""
         fields = [
-            b"%b\0%b\0%d\0%b\0" % (keys.name, keys.record, keys.steps, first_kept(keys, now)) for keys in used
+            b"%b\0%b\0%d\0%d\0%b\0" % (keys.name, keys.record, keys.steps, kept, first_kept(keys, kept, now))
+            for keys in used
+            for kept in (self.layouts.most_kept(keys.interval.name),)
         ]
         return b"%d\0%b" % (len(fields), b"".join(fields))
 

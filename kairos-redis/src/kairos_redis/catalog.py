@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define
 from redis.crc import key_slot
@@ -28,6 +28,11 @@ KEYS = 1_000
 CALLS = 10
 
 Protocol = Generator[Request, list[Any], Any]
+Piece = tuple[bytes, list[int]]
+"""A name and some of its buckets."""
+Part = tuple[bytes, dict[int, list[bytes]]]
+"""The same, each bucket with some of its resolution buckets."""
+T = TypeVar("T")
 
 
 @define
@@ -186,46 +191,58 @@ class Catalog:
                     raise index
                 found.append((name, sorted(map(int, index), reverse=True)))
             left = []
-            pieces = []
-            for piece in self._pieces(found, keys):
-                pieces.append(piece)
-                if len(pieces) == CALLS:
-                    yield from self._remove(pieces, keys, first, live, left)
-                    pieces = []
-            if pieces:
-                yield from self._remove(pieces, keys, first, live, left)
+            for some in _slices(self._pieces(found, keys), CALLS):
+                resolutions = yield from self._resolutions(some, keys)
+                yield from self._remove(list(self._short(some, resolutions, keys)), keys, first, live, left)
         return live
 
-    def _pieces(
-        self, found: Sequence[tuple[bytes, list[int]]], keys: IntervalKeys
-    ) -> Iterator[tuple[bytes, list[int]]]:
+    def _pieces(self, found: Sequence[Piece], keys: IntervalKeys) -> Iterator[Piece]:
         """Cut the buckets of each name into parts; one of a name without any removes it from the index."""
-        size = 50 if keys.resolved else KEYS
+        size = 10 if keys.resolved else KEYS
         for name, buckets in found:
             for at in range(0, len(buckets) or 1, size):
                 yield name, buckets[at : at + size]
 
+    def _short(
+        self, pieces: Sequence[Piece], resolutions: Mapping[bytes, list[bytes]], keys: IntervalKeys
+    ) -> Iterator[Part]:
+        """Cut pieces into parts with few enough resolution buckets for one script call."""
+        for name, buckets in pieces:
+            part: dict[int, list[bytes]] = {}
+            size = 0
+            for i in buckets:
+                cells = resolutions[self._bucket_key(name, keys, i)] if keys.resolved else []
+                for at in range(0, len(cells) or 1, KEYS):
+                    some = cells[at : at + KEYS]
+                    if part and (size + len(some) > KEYS or i in part):
+                        yield name, part
+                        part, size = {}, 0
+                    part[i] = some
+                    size += len(some)
+            yield name, part
+
     def _remove(
         self,
-        pieces: Sequence[tuple[bytes, list[int]]],
+        parts: Sequence[Part],
         keys: IntervalKeys,
         first: int | None,
         live: set[bytes],
         left: list[bytes],
     ) -> Protocol:
         """Remove some buckets; note the names that had live data, and those that have buckets still."""
-        resolutions = yield from self._resolutions(pieces, keys)
         if self.spread or not self.scripts:
-            yield from self._remove_plainly(pieces, keys, first, live, resolutions)
+            yield from self._remove_plainly(parts, keys, first, live)
             return
-        calls = [self._call(name, buckets, keys, first, resolutions) for name, buckets in pieces]
-        replies = yield Request(calls, writes=True, waits=True)
+        request = Request(
+            [self._call(name, part, keys, first) for name, part in parts], writes=True, waits=True
+        )
+        replies = yield request
         if refuses_scripts(replies[0]):
             self.scripts = False
-            yield from self._remove_plainly(pieces, keys, first, live, resolutions)
+            yield from self._remove_plainly(parts, keys, first, live)
             return
         remaining: dict[bytes, int] = {}
-        for (name, _), reply in zip(pieces, replies, strict=True):
+        for (name, _), reply in zip(parts, replies, strict=True):
             if isinstance(reply, Exception):
                 raise reply
             found, remain = reply
@@ -233,6 +250,8 @@ class Catalog:
                 live.add(name)
             remaining[name] = remain
         left += [name for name, remain in remaining.items() if remain]
+        if request.missed is not None:
+            raise request.missed
 
     def _resolutions(
         self, pieces: Sequence[tuple[bytes, list[int]]], keys: IntervalKeys
@@ -251,26 +270,19 @@ class Catalog:
         return b"%b%b%b%d" % (self.place.prefix, name, keys.infix, i)
 
     def _call(
-        self,
-        name: bytes,
-        buckets: Sequence[int],
-        keys: IntervalKeys,
-        first: int | None,
-        resolutions: dict[bytes, list[bytes]],
+        self, name: bytes, part: Mapping[int, list[bytes]], keys: IntervalKeys, first: int | None
     ) -> Command:
         touched = [keys.buckets + name, keys.names]
-        numbers = [b"%d" % i for i in buckets]
-        living = len(buckets) if first is None else sum(i >= first for i in buckets)  # the latest come first
+        numbers = [b"%d" % i for i in part]
+        living = len(part) if first is None else sum(i >= first for i in part)  # the latest come first
         start = b"%b%b%b" % (self.place.prefix, name, keys.infix)
-        if not keys.resolved:
-            touched += [start + number for number in numbers]
         cells: list[bytes] = []
-        for number in numbers if keys.resolved else ():
+        for number, own in zip(numbers, part.values(), strict=True):
             key = start + number
-            own = resolutions[key]
             touched.append(key)
-            touched += [b"%b:%b" % (key, r) for r in own]
-            cells += (b"%d" % len(own), *own)
+            if keys.resolved:
+                touched += [b"%b:%b" % (key, r) for r in own]
+                cells += (b"%d" % len(own), *own)
         return (
             b"EVALSHA",
             DELETE,
@@ -284,44 +296,68 @@ class Catalog:
         )
 
     def _remove_plainly(
-        self,
-        pieces: Sequence[tuple[bytes, list[int]]],
-        keys: IntervalKeys,
-        first: int | None,
-        live: set[bytes],
-        resolutions: dict[bytes, list[bytes]],
+        self, parts: Sequence[Part], keys: IntervalKeys, first: int | None, live: set[bytes]
     ) -> Protocol:
-        """Remove data, and then what the index says of it: what fails in between can be deleted again."""
-        commands: list[Command] = []
-        owners: list[bytes | None] = []
-        for name, buckets in pieces:
-            for i in buckets:
-                key = self._bucket_key(name, keys, i)
-                data = [b"%b:%b" % (key, r) for r in resolutions[key]] if keys.resolved else [key]
-                commands += [(b"UNLINK", one) for one in data]
-                owners += [name if first is None or i >= first else None] * len(data)
-                if keys.resolved and resolutions[key]:
-                    commands.append((b"SREM", key, *resolutions[key]))
-                    owners.append(None)
-        replies = (yield Request(commands, writes=True, waits=True)) if commands else []
-        for owner, reply in zip(owners, replies, strict=True):
+        """Remove data, then what the index says of it, and put back what others have written meanwhile.
+
+        Who writes a new data key adds it to the index before and after; so whatever is there in the end is in it.
+        """
+        cells = [
+            (name, i, key, key + b":" + r if r else key, r)
+            for name, part in parts
+            for i, own in part.items()
+            for key in (self._bucket_key(name, keys, i),)
+            for r in (own if keys.resolved else [b""])
+        ]
+        request = Request([(b"UNLINK", data) for _, _, _, data, _ in cells], writes=True, waits=True)
+        replies = (yield request) if cells else []
+        for (name, i, *_), reply in zip(cells, replies, strict=True):
             if isinstance(reply, Exception):
                 raise reply
-            if owner is not None and reply:
-                live.add(owner)
-        removals = [
-            (b"ZREM", keys.buckets + name, *(b"%d" % i for i in buckets))
-            for name, buckets in pieces
-            if buckets
-        ]
+            if reply and (first is None or i >= first):
+                live.add(name)
+        removals: list[Command] = []
+        for name, part in parts:
+            for i, own in part.items():
+                if own:
+                    removals.append((b"SREM", self._bucket_key(name, keys, i), *own))
         yield from self._all(removals)
-        names = list(dict.fromkeys(name for name, _ in pieces))
+        gone = yield from self._gone(parts, keys)
+        yield from self._all(
+            [
+                (b"ZREM", keys.buckets + name, *(b"%d" % i for i in some))
+                for name, some in gone.items()
+                if some
+            ]
+        )
+        names = list(gone)
         counts = yield from self._all([(b"ZCARD", keys.buckets + name) for name in names])
         empty = [name for name, count in zip(names, counts, strict=True) if not count]
         yield from self._all([(b"ZREM", keys.names, *empty)] if empty else [])
-        last = yield from self._all([(b"ZRANGE", keys.buckets + name, b"-1", b"-1") for name in empty])
-        again = [part for name, reply in zip(empty, last, strict=True) if reply for part in (reply[0], name)]
-        yield from self._all([(b"ZADD", keys.names, b"GT", *again)] if again else [])  # written meanwhile
+        flags = yield from self._all([(b"EXISTS", data) for _, _, _, data, _ in cells])
+        back: list[Command] = []
+        for (name, i, key, _, r), there in zip(cells, flags, strict=True):
+            if there:
+                number = b"%d" % i
+                back += [(b"SADD", key, r)] if r else []
+                back.append((b"ZADD", keys.buckets + name, number, number))
+                back.append((b"ZADD", keys.names, b"GT", number, name))
+        yield from self._all(back)
+        if request.missed is not None:
+            raise request.missed
+
+    def _gone(
+        self, parts: Sequence[Part], keys: IntervalKeys
+    ) -> Generator[Request, list[Any], dict[bytes, list[int]]]:
+        """Return, for each name, the buckets that have no resolution bucket any more."""
+        gone: dict[bytes, list[int]] = {name: [] for name, _ in parts}
+        wanted = [(name, i) for name, part in parts for i in part]
+        if keys.resolved:
+            flags = yield from self._all([(b"EXISTS", self._bucket_key(name, keys, i)) for name, i in wanted])
+            wanted = [pair for pair, there in zip(wanted, flags, strict=True) if not there]
+        for name, i in wanted:
+            gone[name].append(i)
+        return gone
 
     def _all(self, commands: Sequence[Command], *, writes: bool = True) -> Protocol:
         """Send commands and return their replies, none of them an error."""
@@ -332,6 +368,12 @@ class Catalog:
             if isinstance(reply, Exception):
                 raise reply
         return replies
+
+
+def _slices(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
 
 
 def _from(key: bytes, first: int | None) -> Command:

@@ -27,24 +27,24 @@ def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write
     if keys <= KEYS and size <= ITEMS:
         yield writes
         return
-    names = list(dict.fromkeys(name for write in writes for name in write.rows))
-    parts = max(keys / KEYS, size / ITEMS)
-    length = max(1, int(len(names) / parts))
-    for at in range(0, len(names), length):
-        some = names[at : at + length]
-        chunk = [part for write in writes if (part := _only(write, some)) is not None]
+    by_name: dict[str, list[int]] = {}
+    for at, write in enumerate(writes):
+        for name in write.rows:
+            by_name.setdefault(name, []).append(at)
+    names = list(by_name)
+    length = max(1, int(len(names) / max(keys / KEYS, size / ITEMS)))
+    for start in range(0, len(names), length):
+        parts: dict[int, dict[str, Any]] = {}
+        for name in names[start : start + length]:
+            for at in by_name[name]:
+                parts.setdefault(at, {})[name] = writes[at].rows[name]
+        chunk = [_with_rows(writes[at], parts[at]) for at in sorted(parts)]
         if sum(len(write.rows) for write in chunk) <= 2 * KEYS and (
             sum(codec.sizes(write.rows.values()) for write in chunk) <= 2 * ITEMS
         ):
             yield chunk
         else:
             yield from _cut(chunk, codec)
-
-
-def _only(write: Write, names: Sequence[str]) -> Write | None:
-    rows = write.rows
-    own = {name: rows[name] for name in names if name in rows}
-    return _with_rows(write, own) if own else None
 
 
 def _cut(writes: Sequence[Write], codec: KindCodec) -> Iterator[list[Write]]:

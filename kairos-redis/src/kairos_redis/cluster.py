@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import suppress
 from typing import Any
 
 import redis
+from redis.cluster import ClusterNode
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
@@ -19,13 +20,17 @@ from redis.exceptions import (
 )
 
 from .connections import Command, Connections, pack, receive
-from .links import Link, Request, Stream, Wait, decodes
+from .errors import NotAcknowledged
+from .links import Link, Request, Stream, Wait, check_patience, decodes
 from .scripts import TEXTS
 
 __all__ = ["ClusterLink"]
 
 _ROUNDS = 8
 _PAUSE = 0.05
+
+Redirected = dict[int, tuple[Connections, bool]]
+"""Command's number -> the node that another has named, and whether it must be asked."""
 
 _KEY_AT = {b"EVALSHA": 3, b"ZDIFF": 2}
 """Where a command's first key stands, if not behind its name."""
@@ -50,6 +55,7 @@ class ClusterLink(Link):
         self._client: Any = client
         self._owned = owned
         self._wait = wait
+        check_patience(client.get_connection_kwargs(), wait)
         self._decodes = owned and decodes(self._client.get_encoder())
         self._by_slot: dict[int, Connections] = {}
         self._by_node: dict[str, tuple[Any, Connections]] = {}
@@ -60,103 +66,105 @@ class ClusterLink(Link):
         assert isinstance(request, Request)  # a script of many keys is for one server
         if self._stale:
             self._refresh()
-        commands, writes = request.commands, request.writes
+        commands, wait = request.commands, self._wait if request.waits else None
         raw = not (request.text and self._decodes)
         replies: list[Any] = [None] * len(commands)
         pending = list(range(len(commands)))
-        asking: dict[int, Connections] = {}
+        redirected: Redirected = {}
         for turn in range(_ROUNDS):
-            failure = self._round(
-                commands, pending, asking, replies, self._wait if request.waits else None, raw
-            )
+            failure, missed = self._round(commands, pending, redirected, replies, wait, raw)
+            request.missed = request.missed or missed
             if failure is not None:
                 self._stale = True
-                if writes or turn:
+                if request.writes or turn:
                     raise failure
-                self._refresh()
-                replies = [None] * len(commands)
-                pending, asking = list(range(len(commands))), {}
+                self._refresh()  # to read once more does no harm
                 continue
-            pending, asking = self._refused(commands, pending, replies)
+            pending, redirected = self._refused(commands, pending, redirected, replies)
             if not pending:
                 break
+            if turn:
+                time.sleep(_PAUSE)
         return replies
 
     def _refused(
-        self, commands: Sequence[Command], sent: Sequence[int], replies: Sequence[Any]
-    ) -> tuple[list[int], dict[int, Connections]]:
-        """Return which commands were not carried out and should be sent again, and where to ask for them."""
-        pending, asking = [], {}
-        moved = later = False
-        unknown: dict[Connections, set[bytes]] = {}
+        self, commands: Sequence[Command], sent: Sequence[int], targets: Redirected, replies: list[Any]
+    ) -> tuple[list[int], Redirected]:
+        """Return which commands were not carried out and should be sent again, and where to, if not by their slots."""
+        pending: list[int] = []
+        redirected: Redirected = {}
+        moved = False
+        unknown: dict[Connections, dict[bytes, list[int]]] = {}
         for at in sent:
             reply = replies[at]
             if not isinstance(reply, ResponseError):
                 continue
-            if isinstance(reply, MovedError):
-                moved = True
-            elif isinstance(reply, AskError):
-                asking[at] = self._node(self._client.get_node(reply.host, reply.port) or _no_node(reply))
+            if isinstance(reply, AskError):  # MovedError is one
+                moved = moved or isinstance(reply, MovedError)
+                redirected[at] = (self._at(reply), not isinstance(reply, MovedError))
             elif isinstance(reply, NoScriptError):
-                unknown.setdefault(self._of(commands[at]), set()).add(commands[at][1])
-            elif isinstance(reply, TryAgainError):
-                later = True
-            else:
+                if at in targets:
+                    redirected[at] = targets[at]
+                connections = targets[at][0] if at in targets else self._of(commands[at])
+                unknown.setdefault(connections, {}).setdefault(commands[at][1], []).append(at)
+            elif not isinstance(reply, TryAgainError):
                 continue
             pending.append(at)
         for connections, digests in unknown.items():
-            _exchange(connections, [(b"SCRIPT", b"LOAD", TEXTS[digest]) for digest in digests])
+            loaded = _exchange(connections, [(b"SCRIPT", b"LOAD", TEXTS[digest]) for digest in digests])
+            for numbers, reply in zip(digests.values(), loaded, strict=True):
+                if isinstance(reply, Exception):
+                    pending = [at for at in pending if at not in numbers]
+                    for at in numbers:
+                        replies[at] = reply
         if moved:
             self._refresh()
-        if later:
-            time.sleep(_PAUSE)
-        return pending, asking
+        return pending, redirected
 
     def _round(
         self,
         commands: Sequence[Command],
         pending: Sequence[int],
-        asking: dict[int, Connections],
+        redirected: Redirected,
         replies: list[Any],
         wait: Wait | None,
         raw: bool,
-    ) -> Exception | None:
+    ) -> tuple[Exception | None, NotAcknowledged | None]:
         """Send each node its commands, then read all replies; return the first failure of a node."""
         groups: dict[Connections, list[int]] = {}
         try:
             for at in pending:
-                groups.setdefault(asking.get(at) or self._of(commands[at]), []).append(at)
+                to = redirected[at][0] if at in redirected else self._of(commands[at])
+                groups.setdefault(to, []).append(at)
         except (redis.RedisError, RedisClusterException) as error:
-            return error
+            return error, None
+        asking = {at for at, (_, asks) in redirected.items() if asks}
         lent: list[tuple[Connections, Any, list[int]]] = []
         failure: Exception | None = None
+        missed: NotAcknowledged | None = None
         try:
             for connections, numbers in groups.items():
+                connection = None
                 try:
                     connection = connections.take()
-                except (redis.RedisError, OSError) as error:
-                    failure = error
-                    break  # the index goes first: without it no data
-                lent.append((connections, connection, numbers))
-                try:
                     connection.send_packed_command((self._packed(commands, numbers, asking, wait),))
                 except (redis.RedisError, OSError) as error:
                     failure = error
-                    lent.pop()
-                    connections.drop(connection)
+                    if connection is not None:
+                        connections.drop(connection)
                     break
-            acknowledged = []
+                lent.append((connections, connection, numbers))
             while lent:
                 connections, connection, numbers = lent[0]
                 try:
                     found = receive(connection, self._expected(numbers, asking, wait), raw)
+                    if wait is not None:
+                        missed = wait.missed(found.pop()) or missed
                 except (redis.RedisError, OSError) as error:
                     failure = failure or error
                     connections.drop(connection)
                 else:
                     connections.give(connection)
-                    if wait is not None:
-                        acknowledged.append(found.pop())
                     answers = iter(found)
                     for at in numbers:
                         if at in asking:
@@ -167,20 +175,13 @@ class ClusterLink(Link):
             for connections, connection, _ in lent:
                 connections.drop(connection)
             raise
-        if (
-            failure is None
-            and wait is not None
-            and not any(isinstance(replies[at], Exception) for at in pending)
-        ):
-            for reply in acknowledged:
-                wait.check(reply)
-        return failure
+        return failure, missed
 
     def _packed(
         self,
         commands: Sequence[Command],
         numbers: Sequence[int],
-        asking: dict[int, Connections],
+        asking: Set[int],
         wait: Wait | None,
     ) -> bytes:
         if not asking and wait is None:
@@ -194,7 +195,7 @@ class ClusterLink(Link):
             sent.append(wait.command)
         return pack(sent)
 
-    def _expected(self, numbers: Sequence[int], asking: dict[int, Connections], wait: Wait | None) -> int:
+    def _expected(self, numbers: Sequence[int], asking: Set[int], wait: Wait | None) -> int:
         return len(numbers) + (wait is not None) + (sum(at in asking for at in numbers) if asking else 0)
 
     def _of(self, command: Command) -> Connections:
@@ -215,6 +216,11 @@ class ClusterLink(Link):
                 known[1].close()
             known = self._by_node[node.name] = (pool, Connections(pool, keep=self._owned))
         return known[1]
+
+    def _at(self, error: AskError) -> Connections:
+        """Return the connections to the node that a refusal names, known or new."""
+        node = self._client.get_node(error.host, error.port)
+        return self._node(node or ClusterNode(error.host, error.port))  # type: ignore[no-untyped-call]
 
     def _refresh(self) -> None:
         """Ask which node has which slots; if nobody answers, the next call asks again."""
@@ -249,10 +255,6 @@ class ClusterLink(Link):
         if self._owned:
             with suppress(redis.RedisError):
                 self._client.close()
-
-
-def _no_node(error: AskError) -> Any:
-    raise error
 
 
 def _exchange(connections: Connections, commands: Sequence[Command]) -> list[Any]:

@@ -7,6 +7,7 @@ ever sent again. It is also less than half the price.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -50,10 +51,13 @@ class Connections:
     def __init__(self, pool: Any, keep: bool) -> None:
         self._pool = pool
         self._keep = keep
+        self._process = os.getpid()
         self._idle: deque[tuple[Any, float]] = deque()
 
     def take(self) -> Any:
         """Borrow a connection that the server has not closed."""
+        if self._process != os.getpid():  # a fork: its connections are the parent's
+            self._process, self._idle = os.getpid(), deque()
         while self._idle:
             try:
                 connection, since = self._idle.pop()

@@ -66,7 +66,7 @@ class Deferred:
         """Queue a batch."""
         pipeline = _pipeline(batch.options)
         for chunk in chunks(batch.writes, self.writer.codec):
-            _queue(pipeline, self.writer.plain(chunk, batch.now))
+            _queue(pipeline, self.writer.plain(chunk, batch.now, seen=False))
 
 
 def _pipeline(options: Mapping[str, Any]) -> Any:
@@ -80,5 +80,5 @@ def _pipeline(options: Mapping[str, Any]) -> Any:
 
 
 def _queue(pipeline: Any, commands: list[Command]) -> None:
-    for command in commands:
-        pipeline.pipeline_execute_command(*command)
+    for name, *arguments in commands:
+        pipeline.pipeline_execute_command(name.decode(), *arguments)

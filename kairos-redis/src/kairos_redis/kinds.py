@@ -59,6 +59,10 @@ class KindCodec(ABC):
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         """Return plain commands that store a payload, where no script can be used."""
 
+    def unseen(self, key: bytes, payload: Any) -> list[Command]:
+        """Return plain commands that store a payload whatever is there, for where nobody sees the replies."""
+        return self.plain(key, payload)
+
     @abstractmethod
     def read(self, key: bytes) -> Command:
         """Return the command that reads a key."""
@@ -179,6 +183,11 @@ class _Count(_String):
 
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         return [(b"INCRBY" if type(payload) is int else b"INCRBYFLOAT", key, _number(payload))]
+
+    def unseen(self, key: bytes, payload: Any) -> list[Command]:
+        """Add ints as floats, which is exact up to 2**64: INCRBY would refuse a bucket with a fraction."""
+        large = type(payload) is int and abs(payload) >= 2**53
+        return [(b"INCRBY" if large else b"INCRBYFLOAT", key, _number(payload))]
 
     def rows(self, buckets: Iterable[int], replies: Iterable[Any]) -> dict[int, Any]:
         buckets, replies = list(buckets), list(replies)

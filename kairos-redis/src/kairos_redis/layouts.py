@@ -96,8 +96,8 @@ class Layouts:
     def kept_longest(self, write: Write) -> Write:
         """Return a write with the deadline of the handle that keeps most, where that is known and another."""
         interval = self.place.intervals[write.interval].interval
-        kept = self.kept.get(write.interval, interval.steps or 0)
-        if interval.steps is None or not _longer_kept(kept, interval.steps):
+        kept = self.most_kept(write.interval)
+        if kept == (interval.steps or 0):
             return write
         deadline = evolve(interval, steps=kept).deadline(write.i) if kept else None
         return Write(write.interval, write.i, write.r, deadline, write.rows)
@@ -126,18 +126,38 @@ class Layouts:
         (found,) = yield Request([(b"HMGET", self.place.layouts, *fields)])
         if isinstance(found, Exception):
             raise found
-        missing: list[bytes] = []
+        commands: list[Command] = []
         for keys, record, kept in zip(ours, found, found[len(ours) :], strict=False):
             if record is None:
-                missing += (keys.name, keys.record)
+                commands.append((b"HSETNX", self.place.layouts, keys.name, keys.record))
             elif record != keys.record:
                 raise Differs
             if kept is None or _more(keys.steps, int(kept)):
-                missing += (b"%b\0steps" % keys.name, b"%d" % keys.steps)
-        if missing:
-            (reply,) = yield Request([(b"HSET", self.place.layouts, *missing)], writes=True)
-            if isinstance(reply, Exception):
-                raise reply
+                commands.append((b"HSET", self.place.layouts, b"%b\0steps" % keys.name, b"%d" % keys.steps))
+            self.kept[keys.interval.name] = keys.steps if kept is None else _most(keys.steps, int(kept))
+        if commands:
+            replies = yield Request(commands, writes=True)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            raced = any(c[0] == b"HSETNX" and not reply for c, reply in zip(commands, replies, strict=True))
+            if raced:  # somebody was faster with a record
+                yield from self.compare_again()
+
+    def compare_again(self) -> Protocol:
+        """Compare without recording."""
+        recorded = yield from self.read()
+        for name, keys in self.place.intervals.items():
+            if name in recorded and keys.record != b"%b %b" % (
+                self.place.kind.encode(),
+                recorded[name].encode(),
+            ):
+                raise Differs
+
+    def most_kept(self, interval: str) -> int:
+        """Return how many steps of an interval are kept at most, as far as is known; 0: all."""
+        own = self.place.intervals[interval].steps
+        return _most(own, self.kept.get(interval, own))
 
     def forget(self, intervals: Sequence[str]) -> Protocol:
         """Remove the records of these intervals of our kind."""
@@ -158,8 +178,9 @@ def _fields(name: str) -> tuple[bytes, bytes]:
     return name.encode(), b"%b\0steps" % name.encode()
 
 
-def _longer_kept(kept: int, steps: int) -> bool:
-    return kept == 0 or kept > steps
+def _most(steps: int, kept: int) -> int:
+    """Return the larger of two numbers of steps, of which 0 means all."""
+    return 0 if steps == 0 or kept == 0 else max(steps, kept)
 
 
 def _more(steps: int, kept: int) -> bool:

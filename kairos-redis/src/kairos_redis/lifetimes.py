@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+from attrs import evolve
+
 from kairos.errors import InvalidValue
 
 from .keys import IntervalKeys
@@ -30,12 +32,15 @@ def time_to_live(deadline: int | None, now: float) -> bytes:
     return b"0" if seconds > LONGEST else b"%d" % seconds
 
 
-def first_kept(keys: IntervalKeys, now: float) -> bytes:
-    """Return the first bucket that the index keeps (empty: all); the engine has removed what lies before it."""
-    if keys.interval.steps is None:
+def first_kept(keys: IntervalKeys, kept: int, now: float) -> bytes:
+    """Return the first bucket that the index keeps (empty: all), where so many steps are kept at most (0: all).
+
+    Of the buckets before it the engine has removed the data.
+    """
+    if not kept:
         return b""
     try:
-        first = keys.interval.first_live(math.floor(now) - 2 * SLACK)
+        first = evolve(keys.interval, steps=kept).first_live(math.floor(now) - 2 * SLACK)
     except InvalidValue:  # at the beginning of time
         return b""
     return b"" if first is None else b"%d" % first

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import redis
 from attrs import define, frozen
 from redis.exceptions import NoScriptError
 
+from kairos.errors import InvalidValue
+
 from .connections import Command, Connections, pack, receive
 from .errors import NotAcknowledged
 from .scripts import TEXTS
 
-__all__ = ["Link", "Request", "ServerLink", "Stream", "Wait", "decodes"]
+__all__ = ["Link", "Request", "ServerLink", "Stream", "Wait", "check_patience", "decodes"]
 
 
 @define
@@ -31,22 +33,26 @@ class Request:
         Whether the values that come back may be ``str`` already, where the driver makes that faster than we do.
     waits
         Whether replicas have to confirm it, where ``wait=`` asks for that: data, but not the records of layouts.
+    missed
+        Filled in where too few did: to be raised when the whole write has been stored.
     """
 
     commands: Sequence[Command]
     writes: bool = False
     text: bool = False
     waits: bool = False
+    missed: NotAcknowledged | None = None
 
 
 @define
 class Stream:
     """Script calls that write, each made while the server carries out the one before it.
 
-    It is answered by a reply for each, up to the first that is not 1 (and those that were under way then).
+    It is answered by a reply for each, up to the first that failed (and those that were under way then).
     """
 
     commands: Iterator[Command]
+    missed: NotAcknowledged | None = None
 
 
 @frozen
@@ -61,21 +67,31 @@ class Wait:
         """Return the command that asks for it."""
         return (b"WAIT", b"%d" % self.replicas, b"%d" % self.timeout)
 
-    def check(self, reply: Any) -> None:
-        """Raise if too few replicas have confirmed."""
+    def missed(self, reply: Any) -> NotAcknowledged | None:
+        """Return the error of a reply to it, if too few replicas have confirmed."""
         if isinstance(reply, Exception):
             raise reply
-        if reply < self.replicas:
-            raise NotAcknowledged(
-                f"wait asks for {self.replicas} replicas: the master has stored this write, and {reply} confirmed it "
-                f"within {self.timeout} ms; it is lost if the master fails before the others do"
-            )
+        if reply >= self.replicas:
+            return None
+        return NotAcknowledged(
+            f"the write is stored, but wait asks for {self.replicas} replicas, and {reply} confirmed it within "
+            f"{self.timeout} ms: it is lost if the master fails before they have it"
+        )
 
 
 def decodes(encoder: Any) -> bool:
     """Return whether a client turns values into the same texts as :func:`kairos_redis.kinds.text` does."""
     settings = (encoder.decode_responses, encoder.encoding.lower().replace("-", ""), encoder.encoding_errors)
     return settings == (True, "utf8", "surrogateescape")
+
+
+def check_patience(settings: Mapping[str, Any], wait: Wait | None) -> None:
+    """Raise InvalidValue if the driver would give up before ``WAIT`` does."""
+    patience = settings.get("socket_timeout")
+    if wait is not None and patience is not None and 1000 * patience <= wait.timeout:
+        raise InvalidValue(
+            f"wait must take less time than the driver's socket_timeout, {patience} s; got {wait.timeout / 1000} s"
+        )
 
 
 class Link(ABC):
@@ -120,32 +136,37 @@ class ServerLink(Link):
         self._client = client
         self._owned = owned
         self._wait = wait
+        check_patience(client.connection_pool.connection_kwargs, wait)
         self._decodes = owned and decodes(client.get_encoder())
         self._connections = Connections(client.connection_pool, keep=owned)
 
     def send(self, request: Request | Stream) -> list[Any]:
         """Return the replies to commands, sent at once."""
         if isinstance(request, Stream):
-            return self._stream(request.commands)
+            return self._stream(request)
         commands, writes = request.commands, request.writes
         if not writes:
             return self._read(commands, raw=not (request.text and self._decodes))
         wait = self._wait if request.waits else None
-        replies = self._exchange(commands, wait)
+        replies, request.missed = self._exchange(commands, wait)
         unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
         if unknown:  # they were not carried out
             texts = [(b"EVAL", TEXTS[commands[at][1]], *commands[at][2:]) for at in unknown]
-            for at, reply in zip(unknown, self._exchange(texts, wait), strict=True):
+            again, missed = self._exchange(texts, wait)
+            request.missed = request.missed or missed
+            for at, reply in zip(unknown, again, strict=True):
                 replies[at] = reply
         return replies
 
     def _read(self, commands: Sequence[Command], raw: bool) -> list[Any]:
         try:
-            return self._exchange(commands, None, raw)
+            return self._exchange(commands, None, raw)[0]
         except redis.ConnectionError:  # to read once more does no harm
-            return self._exchange(commands, None, raw)
+            return self._exchange(commands, None, raw)[0]
 
-    def _exchange(self, commands: Sequence[Command], wait: Wait | None, raw: bool = True) -> list[Any]:
+    def _exchange(
+        self, commands: Sequence[Command], wait: Wait | None, raw: bool = True
+    ) -> tuple[list[Any], NotAcknowledged | None]:
         sent = pack(commands) if wait is None else pack((*commands, wait.command))
         connection = self._connections.take()
         try:
@@ -155,24 +176,20 @@ class ServerLink(Link):
             self._connections.drop(connection)
             raise
         self._connections.give(connection)
-        if wait is not None:
-            acknowledged = replies.pop()
-            if not any(isinstance(reply, Exception) for reply in replies):
-                wait.check(acknowledged)
-        return replies
+        return replies, None if wait is None else wait.missed(replies.pop())
 
-    def _stream(self, commands: Iterator[Command]) -> list[Any]:
+    def _stream(self, stream: Stream) -> list[Any]:
         connection = self._connections.take()
         replies: list[Any] = []
         try:
             under_way = 0
-            for command in commands:
+            for command in stream.commands:
                 connection.send_packed_command((pack((command,)),))
                 under_way += 1
                 if under_way > 1:
                     replies += receive(connection, 1)
                     under_way -= 1
-                    if replies[-1] != 1:
+                    if replies[-1] not in (1, 2):
                         break
             replies += receive(connection, under_way)
             if self._wait is not None:
@@ -183,11 +200,12 @@ class ServerLink(Link):
             raise
         self._connections.give(connection)
         if self._wait is not None:
-            self._wait.check(acknowledged)
+            stream.missed = self._wait.missed(acknowledged)
         return replies
 
     def pipeline(self) -> Any:
         """Return a pipeline without MULTI."""
+        self._connections.close()  # the pool may have no more than one
         return self._client.pipeline(transaction=False)
 
     def scan(self, pattern: bytes) -> Iterator[list[bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -35,6 +36,7 @@ def refuses_scripts(reply: Any) -> bool:
     """Return whether a server answers that it takes no scripts from this user; then nothing was carried out."""
     if not isinstance(reply, ResponseError):
         return False
-    message = str(reply).lower()
-    command = "'evalsha'" in message or "'script|load'" in message or "'script'" in message
-    return command and (isinstance(reply, NoPermissionError) or "unknown command" in message)
+    command = re.search(r"[`'](evalsha|eval|script\|load|script)[`']", str(reply).lower())
+    return command is not None and (
+        isinstance(reply, NoPermissionError) or "unknown command" in str(reply).lower()
+    )

@@ -137,6 +137,7 @@ class RedisStorage(Storage):
 
     def delete_all(self, scope: Scope) -> int:
         """Remove all names."""
+        run(self._layouts.read(), self.link.send)  # what another kind has taken since is not ours to remove
         count: int = run(self._catalog.delete_all(scope), self.link.send)
         self.forget_layouts(tuple(scope))
         return count

@@ -43,7 +43,7 @@ def client_for(url: str, config: Mapping[str, Any]) -> Callable[[], redis.Redis 
         return _cluster(_parse(scheme, rest, PORT, "cluster"), config)
     if scheme.endswith("+sentinel"):
         return _sentinel(_parse(scheme, rest, SENTINEL_PORT, "sentinel"), config)
-    _check_path(scheme, rest)
+    _check_plain(scheme, rest, plain)
     settings = {**_defaults(), "retry": Retry(NoBackoff(), 0), **config}
     return lambda: redis.Redis.from_url(plain, **settings)
 
@@ -58,10 +58,26 @@ def _defaults() -> dict[str, Any]:
     }
 
 
-def _check_path(scheme: str, rest: str) -> None:
+def _check_plain(scheme: str, rest: str, url: str) -> None:
     path = re.split(r"[?#]", rest.partition("/")[2], maxsplit=1)[0]
     if scheme != "unix" and path and not path.isdecimal():
-        raise InvalidValue(f"the path of a {scheme}:// URL is the number of a database; got {path!r}")
+        raise InvalidValue(
+            f"the path of a {scheme}:// URL is the number of a database; got {_shown(path)}{_QUOTE}"
+        )
+    try:
+        parse_url(url)  # type: ignore[no-untyped-call]
+    except ValueError:
+        raise InvalidValue(
+            f"the {scheme}:// URL can't be parsed: {scheme}://user:password@host:port/0{_QUOTE}"
+        ) from None
+
+
+_QUOTE = " (in a password, write / as %2F, ? as %3F, # as %23, @ as %40)"
+
+
+def _shown(part: str) -> str:
+    """Return a part of a URL as it may be shown: what lies before an ``@`` may be the end of a password."""
+    return "what may be a part of a password" if "@" in part else repr(part)
 
 
 def _parse(scheme: str, rest: str, port: int, what: str) -> _Parts:
@@ -73,7 +89,8 @@ def _parse(scheme: str, rest: str, port: int, what: str) -> _Parts:
         match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::([0-9]+))?", host)
         if not match:
             raise InvalidValue(
-                f"the hosts of a redis+{what}:// URL are host:port,host:port,…; got {host!r} among them"
+                f"the hosts of a redis+{what}:// URL are host:port,host:port,…; got "
+                f"{_shown('@') if '@' in path else repr(host)}{_QUOTE}"
             )
         pairs.append((match[1].strip("[]"), int(match[2] or port)))
     own_url = f"redis://{user}{at}localhost" + (f"?{query}" if query else "")
@@ -85,7 +102,7 @@ def _parse(scheme: str, rest: str, port: int, what: str) -> _Parts:
 
 def _cluster(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], RedisCluster]:
     if parts.path not in ((), ("0",)):
-        raise InvalidValue(f"a cluster has database 0 alone; got the path {'/'.join(parts.path)!r}")
+        raise InvalidValue(f"a cluster has database 0 alone; got the path {_shown('/'.join(parts.path))}")
     settings = {**_defaults(), **({"ssl": True} if parts.secure else {}), **config, **parts.options}
     settings.pop("db", None)
 
@@ -100,10 +117,12 @@ def _sentinel(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], redis.Re
     if len(parts.path) not in (1, 2) or not all(map(str.isdecimal, parts.path[1:])):
         raise InvalidValue(
             "a redis+sentinel:// URL ends with the service's name and, if it is not 0, the database: "
-            f"redis+sentinel://host:port,host:port/mymaster/0; got the path {'/'.join(parts.path)!r}"
+            f"redis+sentinel://host:port,host:port/mymaster/0; got the path {_shown('/'.join(parts.path))}"
         )
     own = dict(config)
-    sentinel_settings = {"socket_timeout": 1.0, **own.pop("sentinel_kwargs", {})}
+    tls = {key: value for key, value in {**own, **parts.options}.items() if key.startswith("ssl")}
+    secure = {"ssl": True, **tls} if parts.secure else {}
+    sentinel_settings = {"socket_timeout": 1.0, **secure, **own.pop("sentinel_kwargs", {})}
     settings = {**_defaults(), **({"ssl": True} if parts.secure else {}), **own, **parts.options}
     settings.setdefault("retry", Retry(NoBackoff(), 0))
     if len(parts.path) == 2:

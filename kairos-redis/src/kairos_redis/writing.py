@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from attrs import define, field
+from attrs import define, evolve, field
 from redis.exceptions import NoScriptError, ResponseError
 
 from kairos.errors import InvalidValue, show
@@ -23,6 +23,7 @@ from kairos.storage import Batch, Write
 from .calls import Calls
 from .chunks import chunks
 from .connections import Command
+from .errors import NotAcknowledged
 from .keys import IntervalKeys, Place
 from .kinds import KindCodec
 from .layouts import Differs, Layouts
@@ -74,57 +75,90 @@ class Writer:
     """Whether the server takes scripts, as far as is known."""
 
     def __attrs_post_init__(self) -> None:
-        self.calls = Calls(self.place, self.codec)
+        self.calls = Calls(self.place, self.codec, self.layouts)
 
     def write(self, batch: Batch) -> Protocol:
         """Store a batch; raise SchemaMismatch, before a chunk is written, if the place is another layout's by now."""
+        missed: NotAcknowledged | None = None
         parts = chunks(batch.writes, self.codec)
         first = next(parts)
-        yield from self._store_checked(first, batch.now)
-        done: list[Any] = []
+        missed = yield from self._store_checked(first, batch.now)
         if first is not batch.writes and self.scripts and not self.spread:
-            done = yield Stream(self.calls.call(chunk, batch.now) for chunk in parts)
-            parts = islice(chunks(batch.writes, self.codec), 1, None)
-        for at, chunk in enumerate(parts):
-            if at >= len(done) or done[at] != 1:
-                if at < len(done) and not _not_done(done[at]):
-                    self._check(done[at])
-                yield from self._store_checked(chunk, batch.now)
-
-    def _store_checked(self, chunk: Sequence[Write], now: float) -> Protocol:
-        try:
-            yield from self._store(chunk, now)
-        except _ScriptsRefused:
-            self.scripts = False
-            yield from self._store(chunk, now)
-        except Differs:
-            yield from self.layouts.accept()  # raises, if it is more than another spelling
-            yield from self._store(chunk, now)
-
-    def _store(self, chunk: Sequence[Write], now: float) -> Protocol:
-        if self.scripts and self.spread:
-            yield from self._across(chunk, now)
-        elif self.scripts:
-            (reply,) = yield Request((self.calls.call(chunk, now),), writes=True, waits=True)
-            if reply != 1:
-                self._check(reply)
+            missed = (yield from self._stream(parts, batch)) or missed
         else:
-            yield from self._plainly(chunk, now)
+            for chunk in parts:
+                missed = (yield from self._store_checked(chunk, batch.now)) or missed
+        if missed is not None:
+            raise missed
+
+    def _stream(
+        self, parts: Iterator[Sequence[Write]], batch: Batch
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Store the chunks after the first; those that a server did not take are looked at one by one."""
+        sent = 0
+
+        def calls() -> Iterator[Command]:
+            nonlocal sent
+            for chunk in parts:
+                sent += 1
+                yield self.calls.call(chunk, batch.now)
+
+        stream = Stream(calls())
+        replies = yield stream
+        missed = stream.missed
+        if all(reply in (1, 2) for reply in replies):
+            return missed
+        for at, chunk in enumerate(islice(chunks(batch.writes, self.codec), 1, None)):
+            reply = replies[at] if at < len(replies) else None
+            if reply in (1, 2):
+                continue
+            if reply is not None and not _not_done(reply):
+                self._check(reply)
+            missed = (yield from self._store_checked(chunk, batch.now)) or missed
+        return missed
+
+    def _store_checked(
+        self, chunk: Sequence[Write], now: float
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Store a chunk; return the error of a write that too few replicas have confirmed."""
+        if self.spread and self.scripts:
+            return (yield from self._across(chunk, now))
+        while True:
+            try:
+                if not self.scripts:
+                    return (yield from self._plainly(self._units(chunk), now))
+                request = Request((self.calls.call(chunk, now),), writes=True, waits=True)
+                (reply,) = yield request
+                if reply == 2:
+                    yield from self.layouts.read()  # another handle keeps more steps than we knew
+                elif reply != 1:
+                    self._check(reply)
+            except _ScriptsRefused:
+                self.scripts = False
+            except Differs:
+                yield from self.layouts.accept()  # raises, if it is more than another spelling
+            else:
+                return request.missed
 
     def _check(self, reply: Any) -> None:
-        """Raise for a reply of a write's script that is not 1."""
+        """Raise for a reply of a write's script that is neither 1 nor 2."""
         if isinstance(reply, list):
             if reply[0] == b"layout":
                 raise Differs
             key = bytes(reply[1]).decode("utf-8", "replace")
-            raise InvalidValue(
-                f"a number of {show(key)} would leave 64 bits (or the range of a float): "
-                "nothing of this call's chunk was stored"
+            what = (
+                "other names of this call may have been"
+                if self.spread
+                else "nothing of this call's chunk was"
             )
-        if isinstance(reply, ResponseError):
-            if refuses_scripts(reply):
-                raise _ScriptsRefused
+            raise InvalidValue(
+                f"a number of {show(key)} would leave 64 bits (or the range of a float): {what} stored"
+            )
+        if refuses_scripts(reply):
+            raise _ScriptsRefused
+        if isinstance(reply, Exception):
             raise reply
+        raise AssertionError(f"unexpected reply {reply!r}")
 
     def _units(self, chunk: Sequence[Write]) -> list[Unit]:
         units = []
@@ -138,27 +172,68 @@ class Writer:
                 units.append(Unit(write, keys, encoded, self.place.prefix + encoded + tail, row))
         return units
 
-    def _across(self, chunk: Sequence[Write], now: float) -> Protocol:
-        """Write to a cluster: what is there, and then, with their index, the data keys that are new."""
-        units = self._units(chunk)
-        if len(units) <= FEW:
-            replies = yield Request([self._one(unit, b"?", now) for unit in units], writes=True, waits=True)
+    def _across(
+        self, chunk: Sequence[Write], now: float
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Write to a cluster: to the data keys that are there; for those that are new the index, the data, the index.
+
+        Without the first a killed writer could leave data that no list shows; without the last somebody who deletes
+        the name at the same moment could. What one node refuses does not keep the others from getting theirs.
+        """
+        units, refused = self._units(chunk), list[Unit]()
+        failure: Exception | None = None
+        missed: NotAcknowledged | None = None
+        for mode in (b"?", b"!") if len(units) <= FEW else (b"!",):
+            if mode == b"!":
+                if not units:
+                    break
+                yield from self._compared()
+                yield from self._added(self._index(units, now, scripts=True))
+            request = Request([self._one(unit, mode, now) for unit in units], writes=True, waits=True)
+            replies = yield request
+            missed = request.missed or missed
+            if mode == b"!":
+                yield from self._added(self._index(units, now, scripts=True))
             new = []
             for unit, reply in zip(units, replies, strict=True):
                 if reply == b"new":
                     new.append(unit)
+                elif refuses_scripts(reply):
+                    refused.append(unit)
                 elif reply != 1:
-                    self._check(reply)
+                    try:
+                        self._check(reply)
+                    except Exception as error:
+                        failure = failure or error
             units = new
-        if not units:
-            return
-        yield from self.layouts.compare()
-        index = self._index(units, now, scripts=True)
-        data = [self._one(unit, b"!", now) for unit in units]
-        replies = yield Request([*index, *data], writes=True, waits=True)
-        for reply in replies:
-            if reply != 1:
-                self._check(reply)
+        if refused:  # users have their rights on each node
+            missed = (yield from self._plainly(refused, now)) or missed
+        if failure is not None:
+            raise failure
+        return missed
+
+    def _compared(self) -> Protocol:
+        """Compare the records with ours; raise SchemaMismatch if they mean something else."""
+        while True:
+            try:
+                return (yield from self.layouts.compare())
+            except Differs:
+                yield from self.layouts.accept()
+
+    def _added(self, commands: list[Command]) -> Protocol:
+        """Send commands that add to the index; where a script is refused, plain ones."""
+        replies = yield Request(commands, writes=True)
+        plain: list[Command] = []
+        for command, reply in zip(commands, replies, strict=True):
+            if refuses_scripts(reply):
+                key, _, _, *add = command[3:]
+                plain += [(add[0], key, *add[1:]), (b"PERSIST", key)]
+            elif isinstance(reply, Exception):
+                raise reply
+        if plain:
+            for reply in (yield Request(plain, writes=True)):
+                if isinstance(reply, Exception):
+                    raise reply
 
     def _one(self, unit: Unit, mode: bytes, now: float) -> Command:
         return self.calls.call_one(unit.key, unit.payload, unit.write.deadline, mode, now)
@@ -185,30 +260,48 @@ class Writer:
             if write.r is not None:
                 resolutions = unit.key[: -1 - len(b"%d" % write.r)]
                 add(resolutions, b"SADD", keys, ttl).members[b"%d" % write.r] = 0
-        return [command for key, entry in adds.items() for command in entry.commands(key, now, scripts)]
+        commands: list[Command] = []
+        for key, entry in adds.items():
+            first = first_kept(entry.keys, self.layouts.most_kept(entry.keys.interval.name), now)
+            commands += entry.commands(key, first, scripts)
+        return commands
 
-    def _plainly(self, chunk: Sequence[Write], now: float) -> Protocol:
+    def _plainly(
+        self, units: list[Unit], now: float
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
         """Write without scripts."""
-        yield from self.layouts.compare()
-        commands = self.plain(chunk, now)
-        replies = yield Request(commands, writes=True, waits=True)
-        again: list[Command] = []
+        yield from self._compared()
+        commands = self._plain(units, now, seen=True)
+        request = Request(commands, writes=True, waits=True)
+        replies = yield request
+        missed, again = request.missed, list[Command]()
+        failure: Exception | None = None
         for command, reply in zip(commands, replies, strict=True):
             if isinstance(reply, ResponseError):
-                if command[0] != b"INCRBY" or "not an integer" not in str(reply):
-                    raise reply
-                again.append((b"INCRBYFLOAT", *command[1:]))
+                if command[0] == b"INCRBY" and "not an integer" in str(reply):
+                    again.append((b"INCRBYFLOAT", *command[1:]))
+                else:
+                    failure = failure or reply
         if again:
-            for reply in (yield Request(again, writes=True, waits=True)):
-                if isinstance(reply, Exception):
-                    raise reply
+            request = Request(again, writes=True, waits=True)
+            for reply in (yield request):
+                failure = failure or (reply if isinstance(reply, Exception) else None)
+            missed = request.missed or missed
+        if failure is not None:
+            raise failure
+        return missed
 
-    def plain(self, chunk: Sequence[Write], now: float) -> list[Command]:
-        """Return plain commands that store a chunk: the index first, then the data."""
-        units = self._units([self.layouts.kept_longest(write) for write in chunk])
+    def plain(self, chunk: Sequence[Write], now: float, *, seen: bool) -> list[Command]:
+        """Return plain commands that store a chunk; ``seen``: whether somebody looks at their replies."""
+        return self._plain(self._units(chunk), now, seen=seen)
+
+    def _plain(self, units: list[Unit], now: float, *, seen: bool) -> list[Command]:
+        """Return plain commands that store units: the index first, then the data."""
+        units = [evolve(unit, write=self.layouts.kept_longest(unit.write)) for unit in units]
         commands = self._index(units, now, scripts=False)
+        store = self.codec.plain if seen else self.codec.unseen
         for unit in units:
-            commands += self.codec.plain(unit.key, unit.payload)
+            commands += store(unit.key, unit.payload)
             ttl = time_to_live(unit.write.deadline, now)
             commands.append((b"PERSIST", unit.key) if ttl == b"0" else (b"EXPIRE", unit.key, ttl))
         return commands
@@ -223,19 +316,25 @@ class IndexKey:
     ttl: int | None
     members: dict[bytes, int]
 
-    def commands(self, key: bytes, now: float, scripts: bool) -> Iterator[Command]:
-        """Yield the commands that add it, and see that the key lives as long as what it points to."""
+    def commands(self, key: bytes, first: bytes, scripts: bool) -> Iterator[Command]:
+        """Yield the commands that add it, forget what lies before ``first``, and let the key live long enough."""
         scored = self.command == b"ZADD"
         members: list[bytes] = []
         for member, score in self.members.items():
             members += (b"%d" % score, member) if scored else (member,)
         options = (b"GT",) if key == self.keys.names else ()
         ttl = b"0" if self.ttl is None or self.ttl > LONGEST else b"%d" % self.ttl
+        first = first if scored else b""
+        for at in range(0, len(members), 4_000):  # a script's `unpack` takes some thousands
+            some = members[at : at + 4_000]
+            if scripts:
+                yield (b"EVALSHA", INDEX, b"1", key, ttl, first, self.command, *options, *some)
+            else:
+                yield (self.command, key, *options, *some)
         if scripts:
-            first = first_kept(self.keys, now) if scored else b""
-            yield (b"EVALSHA", INDEX, b"1", key, ttl, first, self.command, *options, *members)
             return
-        yield (self.command, key, *options, *members)
+        if first:
+            yield (b"ZREMRANGEBYSCORE", key, b"-inf", b"(" + first)
         if scored or ttl == b"0":  # EXPIRE could shorten it, and only newer servers can be told not to
             yield (b"PERSIST", key)
         else:

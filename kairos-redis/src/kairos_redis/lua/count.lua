@@ -19,7 +19,9 @@ local function add_float(key, increment, old)
 end
 
 local function take_back(key, increment)
-  if increment == '-9223372036854775808' then -- its opposite is beyond 64 bits
+  if increment == '0' then
+    return
+  elseif increment == '-9223372036854775808' then -- its opposite is beyond 64 bits
     redis.call('INCRBY', key, '9223372036854775807')
     redis.call('INCRBY', key, '1')
   elseif string.sub(increment, 1, 1) == '-' then
@@ -58,7 +60,7 @@ local function apply(units, at, fresh, ttls)
           take_back(KEYS[v], ARGV[at + v])
         end
       end
-      return string.find(failure.err, 'overflow', 1, true) and {'overflow', key} or failure
+      return string.find(failure.err, 'overflow', 1, true) and {'overflow', key} or failure, 0
     end
   end
   return 1

@@ -6,27 +6,28 @@
 -- What a writer adds meanwhile (a resolution bucket that the caller has not seen) stays, and its bucket with it.
 -- Returns how many keys of live buckets there were, and how many buckets remain.
 local call = redis.call
+local function each(command, list, first, last, ...) -- unpack takes some thousands
+  local sum = 0
+  for at = first, last, 4000 do
+    local arguments = {unpack(list, at, math.min(at + 3999, last))}
+    if select('#', ...) > 0 then table.insert(arguments, 1, (...)) end
+    sum = sum + call(command, unpack(arguments))
+  end
+  return sum
+end
 local count, live = tonumber(ARGV[2]), tonumber(ARGV[3])
 local found = 0
 if #ARGV == 3 + count then
-  if live > 0 then
-    found = call('UNLINK', unpack(KEYS, 3, 2 + live))
-  end
-  if count > live then
-    call('UNLINK', unpack(KEYS, 3 + live, 2 + count))
-  end
-  if count > 0 then
-    call('ZREM', KEYS[1], unpack(ARGV, 4, 3 + count))
-  end
+  found = each('UNLINK', KEYS, 3, 2 + live)
+  each('UNLINK', KEYS, 3 + live, 2 + count)
+  each('ZREM', ARGV, 4, 3 + count, KEYS[1])
 else
   local key, at = 3, 4 + count
   for bucket = 1, count do
     local cells = tonumber(ARGV[at])
-    if cells > 0 then
-      local there = call('UNLINK', unpack(KEYS, key + 1, key + cells))
-      call('SREM', KEYS[key], unpack(ARGV, at + 1, at + cells))
-      if bucket <= live then found = found + there end
-    end
+    local there = each('UNLINK', KEYS, key + 1, key + cells)
+    each('SREM', ARGV, at + 1, at + cells, KEYS[key])
+    if bucket <= live then found = found + there end
     if call('EXISTS', KEYS[key]) == 0 then
       call('ZREM', KEYS[1], ARGV[3 + bucket])
     end

@@ -12,7 +12,7 @@ local function apply(units, at)
             redis.call('HDEL', key, value)
           end
         end
-        return string.find(total.err, 'overflow', 1, true) and {'overflow', KEYS[u]} or total
+        return string.find(total.err, 'overflow', 1, true) and {'overflow', KEYS[u]} or total, 0
       end
       done[#done + 1] = {KEYS[u], ARGV[field], ARGV[field + 1]}
     end

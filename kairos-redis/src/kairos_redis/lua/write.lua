@@ -1,5 +1,5 @@
 -- Stores one chunk of a batch: looks at every data key, then changes them. Before this text goes the kind's own, which
--- defines `apply(units, at, fresh, ttls)`.
+-- defines `apply(units, at, fresh, ttls)`: it returns 1, or what failed and how many units have been stored all the same.
 --
 -- KEYS  the data keys, in the order of the payloads; then every other key that may be touched
 -- ARGV  1: what to do for data keys that are new, 2: the number of writes,
@@ -9,7 +9,8 @@
 -- ARGV[1] is "?" (change nothing if the data key is new: a cluster's index is elsewhere), "!" (the index has been
 -- written) or what the index needs, in fields that end with NUL:
 --   the prefix;
---   the number of intervals; of each its name, layout, steps (0: for ever) and first bucket kept (empty: all);
+--   the number of intervals; of each its name, layout, steps (0: for ever), the most steps that any handle keeps, as far
+--   as the caller knows, and by these the first bucket that is kept (empty: all);
 --   the number of groups of names; of each the number of names, and these;
 --   of each write its interval, group, bucket, resolution bucket (empty: none) and set of resolution buckets (0: none).
 --
@@ -33,7 +34,7 @@ for w = 1, writes do
   end
 end
 if not fresh then
-  return apply(units, 2 + 2 * writes, {}, {})
+  return (apply(units, 2 + 2 * writes, {}, {}))
 end
 if ARGV[1] == '?' then
   return 'new'
@@ -66,7 +67,8 @@ if ARGV[1] ~= '!' then
   for v = 1, tonumber(field()) do
     local name = field()
     intervals[v] = {
-      name = name, layout = field(), steps = tonumber(field()), first = field(), groups = {},
+      name = name, layout = field(), steps = tonumber(field()), known = tonumber(field()), first = field(),
+      groups = {},
       names = prefix .. '\0names' .. tag .. ':' .. name, buckets = prefix .. '\0buckets:' .. name .. ':',
     }
   end
@@ -92,17 +94,19 @@ if ARGV[1] ~= '!' then
   end
 end
 
-local outcome = apply(units, 2 + 2 * writes, fresh, ttls)
-if outcome ~= 1 then
+local outcome, stored = apply(units, 2 + 2 * writes, fresh, ttls)
+if outcome == 1 then
+  stored = units
+elseif stored == 0 then
   return outcome
 end
-for u = 1, units do
+for u = 1, stored do
   if ttls[u] then
     outlive(KEYS[u], ttls[u], fresh[u])
   end
 end
 if not plan then
-  return 1
+  return outcome
 end
 
 for _, interval in ipairs(intervals) do
@@ -114,7 +118,10 @@ for _, interval in ipairs(intervals) do
     call('HSET', layouts, interval.name .. '\0steps', steps)
     kept = steps
   end
-  interval.trims = interval.first ~= '' and steps == kept
+  interval.trims = interval.first ~= '' and interval.known == kept
+  if outcome == 1 and interval.known ~= kept then
+    outcome = 2 -- all is stored, and the caller should look at the records
+  end
 end
 
 -- What is new in the index: `all` for every name of a group, since in most batches a bucket is new for all names or
@@ -148,7 +155,7 @@ for w, write in ipairs(plan) do
   local first, new = u + 1, 0
   for n = 1, #group do
     u = u + 1
-    if fresh[u] then new = new + 1 end
+    if fresh[u] and u <= stored then new = new + 1 end
   end
   local buckets = group_of(write.interval.groups, write.group, write.group)
   local set = write.set ~= 0 and group_of(sets, write.set, write.group, ':' .. write.interval.name .. ':' .. write.i)
@@ -157,7 +164,7 @@ for w, write in ipairs(plan) do
     if set then gather(set, nil, ttl, write.r) end
   elseif new > 0 then
     for n = 1, #group do
-      if fresh[first + n - 1] then
+      if fresh[first + n - 1] and first + n - 1 <= stored then
         gather(buckets, n, ttl, write.i, write.i)
         if set then gather(set, n, ttl, write.r) end
       end
@@ -180,7 +187,10 @@ for _, set in pairs(sets) do
   each(set, function(name, list)
     local key = prefix .. name .. set.key
     local left = call('TTL', key)
-    call('SADD', key, unpack(list))
+    for at = 1, #list, 5000 do -- unpack takes some thousands
+      local added = redis.pcall('SADD', key, unpack(list, at, math.min(at + 4999, #list)))
+      if type(added) == 'table' then outcome = added end -- another's key: the rest of the index all the same
+    end
     outlive(key, set.ttl, left)
   end)
 end
@@ -215,4 +225,4 @@ for _, interval in ipairs(intervals) do
     outlive(interval.names, longest, left)
   end
 end
-return 1
+return outcome
