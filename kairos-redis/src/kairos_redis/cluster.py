@@ -72,13 +72,14 @@ class ClusterLink(Link):
         pending = list(range(len(commands)))
         redirected: Redirected = {}
         for turn in range(_ROUNDS):
-            failure, missed = self._round(commands, pending, redirected, replies, wait, raw)
+            failure, missed, unsent = self._round(commands, pending, redirected, replies, wait, raw)
             request.missed = request.missed or missed
             if failure is not None:
                 self._stale = True
-                if request.writes or turn:
+                if turn or (request.writes and not unsent):
                     raise failure
-                self._refresh()  # to read once more does no harm
+                self._refresh()  # to read once more does no harm, nor to write what has not left
+                pending, redirected = (unsent, {}) if request.writes else (pending, {})
                 continue
             pending, redirected = self._refused(commands, pending, redirected, replies)
             if not pending:
@@ -129,30 +130,39 @@ class ClusterLink(Link):
         replies: list[Any],
         wait: Wait | None,
         raw: bool,
-    ) -> tuple[Exception | None, NotAcknowledged | None]:
-        """Send each node its commands, then read all replies; return the first failure of a node."""
+    ) -> tuple[Exception | None, NotAcknowledged | None, list[int]]:
+        """Send each node its commands, then read all replies.
+
+        Returns the first failure of a node, that of an acknowledgement, and, if no node failed otherwise than by not
+        being there, the commands that were not sent.
+        """
         groups: dict[Connections, list[int]] = {}
         try:
             for at in pending:
                 to = redirected[at][0] if at in redirected else self._of(commands[at])
                 groups.setdefault(to, []).append(at)
         except (redis.RedisError, RedisClusterException) as error:
-            return error, None
+            return error, None, []
         asking = {at for at, (_, asks) in redirected.items() if asks}
         lent: list[tuple[Connections, Any, list[int]]] = []
         failure: Exception | None = None
+        absent: Exception | None = None
+        unsent: list[int] = []
         missed: NotAcknowledged | None = None
         try:
             for connections, numbers in groups.items():
-                connection = None
                 try:
                     connection = connections.take()
+                except (redis.RedisError, OSError) as error:
+                    absent = absent or error
+                    unsent += numbers
+                    continue
+                try:
                     connection.send_packed_command((self._packed(commands, numbers, asking, wait),))
                 except (redis.RedisError, OSError) as error:
-                    failure = error
-                    if connection is not None:
-                        connections.drop(connection)
-                    break
+                    failure = failure or error
+                    connections.drop(connection)
+                    continue
                 lent.append((connections, connection, numbers))
             while lent:
                 connections, connection, numbers = lent[0]
@@ -175,7 +185,7 @@ class ClusterLink(Link):
             for connections, connection, _ in lent:
                 connections.drop(connection)
             raise
-        return failure, missed
+        return (absent, missed, unsent) if failure is None else (failure, missed, [])
 
     def _packed(
         self,
