@@ -190,31 +190,38 @@ def test_a_master_that_is_killed_costs_errors_but_no_acknowledged_write_twice(ow
             ours.insert(name)
         client = RedisCluster(*address(running.url))
 
-        def write(own):
-            with open_(running.url, "killed") as writer:
-                while not stop.is_set():
-                    for name in own:
-                        tried[name] += 1
-                        try:
-                            writer.insert(name)
-                        except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
-                            failed.append(type(error).__name__)
-                            time.sleep(0.02)
-                        else:
-                            stored[name] += 1
+        def write(writer, own):
+            while not stop.is_set():
+                for name in own:
+                    tried[name] += 1
+                    try:
+                        writer.insert(name)
+                    except (redis.RedisError, redis.exceptions.RedisClusterException) as error:
+                        failed.append(type(error).__name__)
+                        time.sleep(0.02)
+                    else:
+                        stored[name] += 1
 
-        threads = [threading.Thread(target=write, args=(names[at::4],)) for at in range(4)]
+        handles = [open_(running.url, "killed") for _ in range(4)]
+        threads = [
+            threading.Thread(target=write, args=(handle, names[at::4])) for at, handle in enumerate(handles)
+        ]
         for thread in threads:
             thread.start()
         time.sleep(0.5)
         port = client.get_primaries()[0].port
         next(node for node in running.nodes if node.port == port).kill()
-        time.sleep(6)
+        deadline = time.monotonic() + 30
+        while not failed and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(5)
         before = dict(stored)
-        time.sleep(1)
+        time.sleep(2)
         stop.set()
         for thread in threads:
             thread.join()
+        for handle in handles:
+            handle.close()
         assert failed
         assert all(stored[name] > before[name] for name in names), "the writers did not go on"
         client.close()
