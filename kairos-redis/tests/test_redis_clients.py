@@ -1,5 +1,8 @@
 """Live clients, custom fetch, and what a call costs on the wire."""
 
+import subprocess
+import sys
+
 import pytest
 import redis
 from redis.cluster import RedisCluster
@@ -112,6 +115,37 @@ def test_a_fetch_that_queues_nothing_or_two_is_refused(server):
         for wrong in (lambda handle, key: None, lambda handle, key: (handle.get(key), handle.get(key))):
             with pytest.raises(InvalidType, match="exactly one command"):
                 ours.get("home", "minute", fetch=wrong)
+
+
+def test_a_pool_of_one_connection_is_enough_for_a_fetch(server):
+    with open_(f"{server.url}?max_connections=1", "gauge", prefix="one") as ours:
+        ours.insert("home", "v")
+        assert ours.get("home", "minute", fetch=lambda handle, key: handle.get(key)) == {START: "v"}
+        ours.delete_all()
+
+
+def test_a_forked_process_does_not_use_its_parents_connections(server):
+    code = f"""
+import os, sys, kairos
+intervals = {{"m": {{"step": 60}}}}
+ts = kairos.Timeseries({server.url!r}, type="count", prefix="fork", intervals=intervals, clock=lambda: {NOW})
+for _ in range(3):
+    ts.insert("home")
+child = os.fork()
+name = "child" if child == 0 else "home"
+for n in range(1, 400):
+    ts.insert(name)
+    got = ts.get(name, "m")
+    assert got == {{{START}: n + (0 if child == 0 else 3)}}, (name, n, got)
+if child == 0:
+    os._exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert ts.delete_all() == 2
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_fetch_reads_a_part_of_a_list(server):

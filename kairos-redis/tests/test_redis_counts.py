@@ -53,6 +53,14 @@ def test_a_count_that_overflows_takes_new_buckets_and_fractions_of_its_batch_bac
             assert (sorted(raw.keys()), ours.get("part", "minute")) == before
 
 
+def test_taking_back_an_increment_of_0_is_no_error_of_its_own(server, raw):
+    with open_(server, intervals={"m": {"step": 60}}) as ours:
+        ours.bulk_insert({NOW: {"a": [5], "b": [7], "full": [INT64 - 1]}})
+        with pytest.raises(InvalidValue, match="64 bits"):
+            ours.bulk_insert({NOW: {"a": [3], "b": [1, -1], "full": [1]}})
+        assert {name: int(raw.get(f"{name}:m:{NOW // 60}")) for name in ("a", "b")} == {"a": 5, "b": 7}
+
+
 def test_a_histogram_that_overflows_changes_nothing(server, raw):
     with open_(server, "histogram") as ours:
         ours.insert("home", ["a", "b"])

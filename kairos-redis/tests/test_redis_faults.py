@@ -125,6 +125,36 @@ def test_where_scripts_are_refused_plain_commands_serve(own_engine, renamed):
         assert ours.delete("home") == 1
 
 
+def test_plain_commands_do_not_shorten_what_a_longer_handle_keeps(own_engine):
+    server = own_engine("redis", args=["--rename-command", "EVALSHA", ""])
+    with (
+        open_(server.url, intervals={"m": {"step": 60, "steps": 10}}) as short,
+        open_(server.url, intervals={"m": {"step": 60, "steps": 1000}}) as long,
+        redis.Redis.from_url(server.url) as raw,
+    ):
+        for handle in (short, long, short):
+            handle.insert("home")
+        assert raw.ttl(f"home:m:{NOW // 60}") > 50_000
+        assert long.get("home", "m") == {START: 3}
+
+
+@pytest.mark.parametrize("name", ["redis-6", "redis-8"])
+def test_other_versions_of_redis(own_engine, name):
+    server = own_engine(name)
+    for kind in ("count", "series", "histogram", "gauge", "set"):
+        value = 1 if kind == "count" else "v"
+        intervals = {"m": {"step": 60, "steps": 100}, "h": {"step": 3600, "resolution": 60}}
+        with open_(server.url, kind, intervals, prefix=kind) as ours:
+            for _ in range(2):
+                ours.insert("home", value)
+            ours.bulk_insert({NOW: {f"name{n}": [value] for n in range(1200)}})
+            assert ours.get("home", "m") == ours.get("home", "h")
+            assert len(ours.list()) == 1201
+            assert ours.properties("home")["m"] == {"first": START, "last": START}
+            assert ours.delete("home") == 1
+            assert ours.delete_all() == 1200
+
+
 def test_a_suspended_server_is_a_clear_error_and_nothing_is_doubled(own_engine):
     server = own_engine("redis")
     (node,) = server.nodes
@@ -165,6 +195,48 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(serve
         raw.client_kill_filter(_type="normal", skipme=True)
         ours.insert("home")
         assert ours.get("home", "minute") == {START: 2}
+
+
+def test_a_master_that_is_killed_behind_sentinel(own_engine):
+    """Writers fail until Sentinel has chosen another, and go on; nothing is counted twice."""
+    running = own_engine("redis-sentinel")
+    stored, tried, failed, stop = [0] * 4, [0] * 4, [], threading.Event()
+    handles = [open_(running.url, client_config={"socket_timeout": 2.0}) for _ in range(4)]
+
+    def write(at):
+        while not stop.is_set():
+            tried[at] += 1
+            try:
+                handles[at].insert(f"name{at}")
+            except redis.RedisError as error:
+                failed.append(error)
+                time.sleep(0.02)
+            else:
+                stored[at] += 1
+
+    for at, handle in enumerate(handles):
+        handle.insert(f"name{at}")
+    time.sleep(0.5)
+    threads = [threading.Thread(target=write, args=(at,)) for at in range(4)]
+    for thread in threads:
+        thread.start()
+    time.sleep(0.5)
+    next(node for node in running.nodes if node.role == "master").kill()
+    deadline = time.monotonic() + 30
+    while not failed and time.monotonic() < deadline:
+        time.sleep(0.02)
+    before = list(stored)
+    while any(now == then for now, then in zip(stored, before, strict=True)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert failed
+    for at, handle in enumerate(handles):
+        total = handle.get(f"name{at}", "minute")[START] - 1
+        assert stored[at] > before[at]
+        assert 0.95 * stored[at] <= total <= tried[at]
+        handle.close()
 
 
 def test_wait_is_satisfied_by_a_replica_and_missing_ones_are_an_error(engine):

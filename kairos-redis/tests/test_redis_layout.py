@@ -305,6 +305,63 @@ def test_a_long_list_is_stored_in_order_in_several_calls(opened):
     assert ours.get("home", "minute") == {60 * MINUTE: [*values, "last"]}
 
 
+def test_a_bucket_of_very_many_resolution_buckets_can_be_deleted(opened, raw):
+    ours = opened("count", {"d": {"step": 86_400, "resolution": 10}})
+    day = NOW // 86_400 * 86_400
+    ours.bulk_insert({day + 10 * n: {"home": [1]} for n in range(8_640)})
+    assert ours.get("home", "d", condense=True) == {day: 8_640}
+    assert ours.delete("home") == 1
+    assert data_keys(raw) == []
+
+
+@pytest.mark.parametrize("kind", ["series", "set"])
+def test_what_was_stored_before_a_name_that_fails_is_in_the_index(opened, raw, kind):
+    """A key that somebody else made is of another type: the script stops there, and finishes what it has done."""
+    raw.hset(f"b:m:{MINUTE}", "x", "y")
+    ours = opened(kind, {"m": {"step": 60, "steps": 5}})
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        ours.bulk_insert({NOW: {"a": ["v"], "b": ["v"], "c": ["v"]}})
+    assert ours.list() == ["a"]
+    assert 0 < raw.ttl(f"a:m:{MINUTE}") <= 600
+    assert ours.delete("a") == 1
+    assert data_keys(raw) == [b"b:m:%d" % MINUTE]
+
+
+def test_a_set_of_resolutions_of_another_type_does_not_keep_data_out_of_the_index(opened, raw):
+    raw.rpush(f"home:hour:{HOUR}", "0.10 wrote this without a resolution")
+    ours = opened("count")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        ours.insert("home")
+    assert ours.list() == ["home"]
+    assert ours.get("home", "minute") == {60 * MINUTE: 1}
+
+
+def test_another_kind_that_took_the_place_is_not_deleted(opened, raw):
+    count = opened("count")
+    count.insert("home")
+    opened("count").delete_all()
+    gauge = opened("gauge")
+    gauge.insert("home", "7")
+    with pytest.raises(SchemaMismatch):
+        count.delete_all()
+    assert gauge.list() == ["home"]
+
+
+def test_the_index_shrinks_when_fewer_steps_are_kept(opened, raw):
+    """Another handle kept more once: until the record is forgotten its number counts, and it alone."""
+    now = [NOW]
+    for steps, minutes in ((20, 30), (5, 60)):
+        ours = opened("count", {"m": {"step": 60, "steps": steps}}, now=lambda: now[0])
+        for _ in range(minutes):
+            ours.insert("home")
+            ours.insert(f"name{now[0]}")
+            now[0] += 60
+    (buckets,) = [key for key in keys_of(raw) if b"buckets:m:home" in key]
+    (names,) = [key for key in keys_of(raw) if b"\0names" in key]
+    assert raw.zcard(buckets) <= 32
+    assert raw.zcard(names) <= 32
+
+
 def test_a_database_number_is_a_place_of_its_own(server, raw, opened):
     opened("count").insert("home")
     url = server.url.rsplit("/", 1)[0] + "/7"

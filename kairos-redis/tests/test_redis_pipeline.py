@@ -95,6 +95,36 @@ def test_fractions_can_be_queued(server, raw):
         assert ours.get("home", "minute") == {NOW // 60 * 60: 1.25}
 
 
+def test_an_int_can_be_queued_for_a_bucket_with_a_fraction(server, raw):
+    with open_(server.url) as ours:
+        ours.insert("home", 0.5)
+        pipeline = raw.pipeline()
+        for increment in (1, 2**40, -(2**40)):
+            ours.insert("home", increment, pipeline=pipeline)
+        pipeline.execute()
+        assert ours.get("home", "minute") == {NOW // 60 * 60: 1.5}
+        pipeline = raw.pipeline()
+        for increment in (2**62, 3, 2**53 + 1):
+            ours.insert("whole", increment, pipeline=pipeline)
+        pipeline.execute()
+        assert ours.get("whole", "minute") == {NOW // 60 * 60: 2**62 + 2**53 + 4}
+
+
+def test_the_index_of_queued_writes_forgets_what_has_died(server, raw):
+    now = [NOW]
+    intervals = {"m": {"step": 60, "steps": 5}}
+    with kairos.Timeseries(server.url, type="count", intervals=intervals, clock=lambda: now[0]) as ours:
+        for _ in range(100):
+            pipeline = raw.pipeline()
+            ours.insert("home", pipeline=pipeline)
+            ours.insert(f"name{now[0]}", pipeline=pipeline)
+            pipeline.execute()
+            now[0] += 60
+    sizes = [raw.zcard(key) for key in raw.keys() if b"\0names" in key or key.endswith(b"buckets:m:home")]  # noqa: SIM118
+    assert len(sizes) == 2
+    assert max(sizes) < 20
+
+
 def test_what_is_no_pipeline_is_refused(server, raw):
     with open_(server.url) as ours:
         for wrong in (raw, "pipeline", None):

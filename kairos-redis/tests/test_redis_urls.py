@@ -136,6 +136,21 @@ def test_other_objects_of_the_driver_are_refused_with_a_hint(target, hint):
         open_(target)
 
 
+def test_a_wait_that_the_driver_would_not_wait_for_is_refused(engine):
+    with pytest.raises(InvalidValue, match=r"socket_timeout, 5\.0 s; got 6\.0 s"):
+        open_(engine("redis").url, wait=(1, 6))
+
+
+def test_tls_goes_to_the_sentinels_too():
+    client = client_for("rediss+sentinel://a:1/mymaster", {"ssl_ca_certs": "ca.pem"})()
+    for pool in (
+        client.connection_pool,
+        client.connection_pool.sentinel_manager.sentinels[0].connection_pool,
+    ):
+        assert issubclass(pool.connection_class, redis.SSLConnection)
+        assert pool.connection_kwargs["ssl_ca_certs"] == "ca.pem"
+
+
 def test_an_unreachable_server_is_the_drivers_error():
     with pytest.raises(redis.ConnectionError):
         open_()
