@@ -1,0 +1,89 @@
+"""Cutting a batch into parts for one script call each. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from kairos.storage import Write
+
+from .kinds import KindCodec
+
+__all__ = ["chunks"]
+
+KEYS = 1_000
+"""How many data keys one script call writes: a longer one would block the server for others."""
+
+ITEMS = 5_000
+"""How many values one script call writes, about."""
+
+
+def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write]]:
+    """Cut a batch into parts that are short enough for one script call, each with few names and all their buckets."""
+    keys, size = 0, 0
+    for write in writes:
+        keys += len(write.rows)
+        size += codec.sizes(write.rows.values())
+    if keys <= KEYS and size <= ITEMS:
+        yield writes
+        return
+    by_name: dict[str, list[int]] = {}
+    for at, write in enumerate(writes):
+        for name in write.rows:
+            by_name.setdefault(name, []).append(at)
+    names = list(by_name)
+    length = max(1, int(len(names) / max(keys / KEYS, size / ITEMS)))
+    for start in range(0, len(names), length):
+        parts: dict[int, dict[str, Any]] = {}
+        for name in names[start : start + length]:
+            for at in by_name[name]:
+                parts.setdefault(at, {})[name] = writes[at].rows[name]
+        chunk = [_with_rows(writes[at], parts[at]) for at in sorted(parts)]
+        if sum(len(write.rows) for write in chunk) <= 2 * KEYS and (
+            sum(codec.sizes(write.rows.values()) for write in chunk) <= 2 * ITEMS
+        ):
+            yield chunk
+        else:
+            yield from _cut(chunk, codec)
+
+
+def _cut(writes: Sequence[Write], codec: KindCodec) -> Iterator[list[Write]]:
+    """Cut writes of a few names wherever a part is full."""
+    chunk: list[Write] = []
+    keys = items = 0
+    for write in writes:
+        rows: dict[str, Any] = {}
+        for name, row in write.rows.items():
+            for part in _parts(row, codec):
+                size = codec.size(part)
+                if keys and (keys >= KEYS or items + size > ITEMS or name in rows):
+                    if rows:
+                        chunk.append(_with_rows(write, rows))
+                    yield chunk
+                    chunk, rows, keys, items = [], {}, 0, 0
+                rows[name] = part
+                keys += 1
+                items += size
+        if rows:
+            chunk.append(_with_rows(write, rows))
+    if chunk:
+        yield chunk
+
+
+def _with_rows(write: Write, rows: Mapping[str, Any]) -> Write:
+    return Write(write.interval, write.i, write.r, write.deadline, rows)
+
+
+def _parts(row: Any, codec: KindCodec) -> Iterator[Any]:
+    """Cut a payload that is long into some that are not."""
+    if codec.size(row) <= ITEMS:
+        yield row
+        return
+    if isinstance(row, dict):
+        pairs = list(row.items())
+        for at in range(0, len(pairs), ITEMS // 2):
+            yield dict(pairs[at : at + ITEMS // 2])
+        return
+    values = list(row)
+    for at in range(0, len(values), ITEMS):
+        yield values[at : at + ITEMS]

@@ -1,0 +1,188 @@
+"""What a place records: for each interval its kind and layout, and how many buckets are kept at most."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from typing import Any
+
+from attrs import Factory, define, evolve, field
+
+from kairos.errors import SchemaMismatch, show
+from kairos.intervals import check_layout
+from kairos.storage import Write
+
+from .connections import Command
+from .keys import Place
+from .links import Request
+
+__all__ = ["Differs", "Layouts"]
+
+Protocol = Generator[Request, list[Any], Any]
+
+
+class Differs(Exception):
+    """The place has another record of an interval than we expect; nothing was written."""
+
+
+@define
+class Layouts:
+    """The hash of layouts of a place.
+
+    Field ``interval`` holds the kind, a space and the layout; field ``interval NUL steps`` how many buckets the handle
+    that keeps most keeps (0: all).
+
+    Parameters
+    ----------
+    place
+        Its keys; :attr:`~kairos_redis.keys.IntervalKeys.record` is what writes expect to find.
+    """
+
+    place: Place
+    known: dict[str, str] = field(init=False, default=Factory(dict))
+    """The layouts of our kind, as they were last read."""
+    kept: dict[str, int] = field(init=False, default=Factory(dict))
+    """How many buckets of an interval are kept at most, as it was last read."""
+
+    def read(self) -> Protocol:
+        """Return interval -> layout, of all intervals of our kind; raise SchemaMismatch if ours are another kind's."""
+        (reply,) = yield Request([(b"HGETALL", self.place.layouts)])
+        if isinstance(reply, Exception):
+            raise reply
+        pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
+        found, kept = {}, {}
+        for key, record in pairs:
+            name, nul, _ = key.decode().partition("\0")
+            if nul:
+                kept[name] = int(record)
+            else:
+                kind, layout = _parse(record)
+                if kind == self.place.kind:
+                    found[name] = layout
+                elif name in self.place.intervals:
+                    self._refuse(name, kind)
+        self.known, self.kept = found, kept
+        return dict(found)
+
+    def _refuse(self, name: str, kind: str) -> None:
+        raise SchemaMismatch(
+            f"interval {show(name)}: under the prefix {show(self.place.prefix.decode())} it holds a {kind}; this "
+            f"timeseries is a {self.place.kind}: give each kind a prefix= or interval names of its own"
+        )
+
+    def record(self, layouts: Mapping[str, str]) -> Protocol:
+        """Record layouts that are not there yet; return what is there, which writes will expect."""
+        yield Request(self.commands(layouts), writes=True)
+        recorded = yield from self.read()
+        found = {name: recorded[name] for name in layouts if name in recorded}
+        self.expect(found)
+        return found
+
+    def commands(self, layouts: Mapping[str, str]) -> list[Command]:
+        """Return commands that record layouts that are not there yet."""
+        kind = self.place.kind.encode()
+        return [
+            (b"HSETNX", self.place.layouts, name.encode(), b"%b %b" % (kind, text.encode()))
+            for name, text in layouts.items()
+        ]
+
+    def steps_commands(self) -> list[Command]:
+        """Return commands that record our ``steps``, where they are more than is known."""
+        return [
+            (b"HSET", self.place.layouts, b"%b\0steps" % keys.name, b"%d" % keys.steps)
+            for name, keys in self.place.intervals.items()
+            if name not in self.kept or _more(keys.steps, self.kept[name])
+        ]
+
+    def kept_longest(self, write: Write) -> Write:
+        """Return a write with the deadline of the handle that keeps most, where that is known and another."""
+        interval = self.place.intervals[write.interval].interval
+        kept = self.most_kept(write.interval)
+        if kept == (interval.steps or 0):
+            return write
+        deadline = evolve(interval, steps=kept).deadline(write.i) if kept else None
+        return Write(write.interval, write.i, write.r, deadline, write.rows)
+
+    def expect(self, layouts: Mapping[str, str]) -> None:
+        """Let writes expect these layouts, which the core has accepted, or will refuse."""
+        intervals, kind = self.place.intervals, self.place.kind.encode()
+        for name, text in layouts.items():
+            record = b"%b %b" % (kind, text.encode())
+            if name in intervals and intervals[name].record != record:
+                intervals[name] = evolve(intervals[name], record=record)
+                self.place.version += 1
+
+    def accept(self) -> Protocol:
+        """Accept the records as they are, if they mean the same as ours; else raise SchemaMismatch."""
+        recorded = yield from self.read()
+        for name, keys in self.place.intervals.items():
+            if name in recorded:
+                check_layout(name, recorded[name], keys.interval.layout)
+        self.expect(recorded)
+
+    def compare(self) -> Protocol:
+        """Raise :class:`Differs` if a record is not what we expect; record what is missing."""
+        ours = list(self.place.intervals.values())
+        fields = [keys.name for keys in ours] + [b"%b\0steps" % keys.name for keys in ours]
+        (found,) = yield Request([(b"HMGET", self.place.layouts, *fields)])
+        if isinstance(found, Exception):
+            raise found
+        commands: list[Command] = []
+        for keys, record, kept in zip(ours, found, found[len(ours) :], strict=False):
+            if record is None:
+                commands.append((b"HSETNX", self.place.layouts, keys.name, keys.record))
+            elif record != keys.record:
+                raise Differs
+            if kept is None or _more(keys.steps, int(kept)):
+                commands.append((b"HSET", self.place.layouts, b"%b\0steps" % keys.name, b"%d" % keys.steps))
+            self.kept[keys.interval.name] = keys.steps if kept is None else _most(keys.steps, int(kept))
+        if commands:
+            replies = yield Request(commands, writes=True)
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+            raced = any(c[0] == b"HSETNX" and not reply for c, reply in zip(commands, replies, strict=True))
+            if raced:  # somebody was faster with a record
+                yield from self.compare_again()
+
+    def compare_again(self) -> Protocol:
+        """Compare without recording."""
+        recorded = yield from self.read()
+        for name, keys in self.place.intervals.items():
+            if name in recorded and keys.record != b"%b %b" % (
+                self.place.kind.encode(),
+                recorded[name].encode(),
+            ):
+                raise Differs
+
+    def most_kept(self, interval: str) -> int:
+        """Return how many steps of an interval are kept at most, as far as is known; 0: all."""
+        own = self.place.intervals[interval].steps
+        return _most(own, self.kept.get(interval, own))
+
+    def forget(self, intervals: Sequence[str]) -> Protocol:
+        """Remove the records of these intervals of our kind."""
+        recorded = yield from self.read()
+        fields = [field for name in intervals if name in recorded for field in _fields(name)]
+        if fields:
+            (reply,) = yield Request([(b"HDEL", self.place.layouts, *fields)], writes=True)
+            if isinstance(reply, Exception):
+                raise reply
+
+
+def _parse(record: bytes) -> tuple[str, str]:
+    kind, _, layout = record.partition(b" ")
+    return kind.decode(), layout.decode()
+
+
+def _fields(name: str) -> tuple[bytes, bytes]:
+    return name.encode(), b"%b\0steps" % name.encode()
+
+
+def _most(steps: int, kept: int) -> int:
+    """Return the larger of two numbers of steps, of which 0 means all."""
+    return 0 if steps == 0 or kept == 0 else max(steps, kept)
+
+
+def _more(steps: int, kept: int) -> bool:
+    """Return whether so many steps (0: all) are more than those kept."""
+    return kept != 0 and (steps == 0 or steps > kept)

@@ -1,0 +1,228 @@
+-- Stores one chunk of a batch: looks at every data key, then changes them. Before this text goes the kind's own, which
+-- defines `apply(units, at, fresh, ttls)`: it returns 1, or what failed and how many units have been stored all the same.
+--
+-- KEYS  the data keys, in the order of the payloads; then every other key that may be touched
+-- ARGV  1: what to do for data keys that are new, 2: the number of writes,
+--       then for each write its time to live in seconds (0: for ever) and its number of names,
+--       then the payloads.
+--
+-- ARGV[1] is "?" (change nothing if the data key is new: a cluster's index is elsewhere), "!" (the index has been
+-- written) or what the index needs, in fields that end with NUL:
+--   the prefix;
+--   the number of intervals; of each its name, layout, steps (0: for ever), the most steps that any handle keeps, as far
+--   as the caller knows, and by these the first bucket that is kept (empty: all);
+--   the number of groups of names; of each the number of names, and these;
+--   of each write its interval, group, bucket, resolution bucket (empty: none) and set of resolution buckets (0: none).
+--
+-- A key that is there has its time to live, and its place in the index: the script that made it gave it both. A time to
+-- live that is too short, by another handle's `steps`, is made longer.
+
+local LATE = 150 -- a clock that stands still, or lags, need not make every write renew the time to live
+
+local call = redis.call
+local writes = tonumber(ARGV[2])
+local units, fresh, ttls = 0, nil, nil -- fresh: unit -> what TTL said, of keys that are new (-2) or live too short
+for w = 1, writes do
+  local ttl = tonumber(ARGV[1 + 2 * w])
+  for _ = 1, tonumber(ARGV[2 + 2 * w]) do
+    units = units + 1
+    local left = call('TTL', KEYS[units])
+    if left == -2 or (left >= 0 and (ttl == 0 or ttl > left + LATE)) then
+      if not fresh then fresh, ttls = {}, {} end
+      fresh[units], ttls[units] = left, ttl
+    end
+  end
+end
+if not fresh then
+  return (apply(units, 2 + 2 * writes, {}, {}))
+end
+if ARGV[1] == '?' then
+  return 'new'
+end
+
+-- Let a key live for `ttl` seconds more at least; `left` is what TTL said before it was written to
+local function outlive(key, ttl, left)
+  if left == -1 then
+    return
+  elseif ttl > left and ttl > 0 then
+    call('EXPIRE', key, ttl)
+  elseif ttl == 0 and left >= 0 then
+    call('PERSIST', key)
+  end
+end
+
+local prefix, layouts, intervals, groups, plan
+if ARGV[1] ~= '!' then
+  local fields, at = {}, 0
+  for text in string.gmatch(ARGV[1], '([^%z]*)%z') do
+    fields[#fields + 1] = text
+  end
+  local function field()
+    at = at + 1
+    return fields[at]
+  end
+  prefix, intervals, groups, plan = field(), {}, {}, {}
+  local tag = '{' .. (prefix ~= '' and prefix or 'kairos') .. '}'
+  layouts = prefix .. '\0layouts' .. tag
+  for v = 1, tonumber(field()) do
+    local name = field()
+    intervals[v] = {
+      name = name, layout = field(), steps = tonumber(field()), known = tonumber(field()), first = field(),
+      groups = {},
+      names = prefix .. '\0names' .. tag .. ':' .. name, buckets = prefix .. '\0buckets:' .. name .. ':',
+    }
+  end
+  for g = 1, tonumber(field()) do
+    groups[g] = {}
+    for n = 1, tonumber(field()) do
+      groups[g][n] = field()
+    end
+  end
+  for w = 1, writes do
+    plan[w] = {
+      interval = intervals[tonumber(field())], group = tonumber(field()), i = field(), r = field(), set = tonumber(field())
+    }
+  end
+  -- Whose place is it? Before anything is changed
+  for _, interval in ipairs(intervals) do
+    local found = call('HMGET', layouts, interval.name, interval.name .. '\0steps')
+    if found[1] and found[1] ~= interval.layout then
+      return {'layout', interval.name}
+    end
+    interval.recorded = found[1]
+    interval.kept = found[2] and tonumber(found[2]) or nil
+  end
+end
+
+local outcome, stored = apply(units, 2 + 2 * writes, fresh, ttls)
+if outcome == 1 then
+  stored = units
+elseif stored == 0 then
+  return outcome
+end
+for u = 1, stored do
+  if ttls[u] then
+    outlive(KEYS[u], ttls[u], fresh[u])
+  end
+end
+if not plan then
+  return outcome
+end
+
+for _, interval in ipairs(intervals) do
+  local steps, kept = interval.steps, interval.kept
+  if not interval.recorded then
+    call('HSET', layouts, interval.name, interval.layout)
+  end
+  if kept == nil or (kept ~= 0 and (steps == 0 or steps > kept)) then
+    call('HSET', layouts, interval.name .. '\0steps', steps)
+    kept = steps
+  end
+  interval.trims = interval.first ~= '' and interval.known == kept
+  if outcome == 1 and interval.known ~= kept then
+    outcome = 2 -- all is stored, and the caller should look at the records
+  end
+end
+
+-- What is new in the index: `all` for every name of a group, since in most batches a bucket is new for all names or
+-- none; `of[n]` for one name
+local function gather(to, n, ttl, ...)
+  local list = to.all
+  if n then
+    list = to.of[n] or {}
+    to.of[n] = list
+  end
+  for at = 1, select('#', ...) do
+    list[#list + 1] = (select(at, ...))
+  end
+  if to.ttl == nil or ttl == 0 then
+    to.ttl = ttl
+  elseif to.ttl ~= 0 and ttl > to.ttl then
+    to.ttl = ttl
+  end
+end
+
+local function group_of(list, number, group, key)
+  if not list[number] then
+    list[number] = {group = groups[group], all = {}, of = {}, key = key}
+  end
+  return list[number]
+end
+
+local sets, u = {}, 0
+for w, write in ipairs(plan) do
+  local group, ttl = groups[write.group], tonumber(ARGV[1 + 2 * w])
+  local first, new = u + 1, 0
+  for n = 1, #group do
+    u = u + 1
+    if fresh[u] and u <= stored then new = new + 1 end
+  end
+  local buckets = group_of(write.interval.groups, write.group, write.group)
+  local set = write.set ~= 0 and group_of(sets, write.set, write.group, ':' .. write.interval.name .. ':' .. write.i)
+  if new == #group then
+    gather(buckets, nil, ttl, write.i, write.i)
+    if set then gather(set, nil, ttl, write.r) end
+  elseif new > 0 then
+    for n = 1, #group do
+      if fresh[first + n - 1] and first + n - 1 <= stored then
+        gather(buckets, n, ttl, write.i, write.i)
+        if set then gather(set, n, ttl, write.r) end
+      end
+    end
+  end
+end
+
+local function each(found, add) -- call add(name, list) for each name that has anything new
+  for n, name in ipairs(found.group) do
+    local own = found.of[n]
+    if own and #found.all > 0 then
+      for _, item in ipairs(found.all) do own[#own + 1] = item end
+    end
+    own = own or found.all
+    if #own > 0 then add(name, own) end
+  end
+end
+
+for _, set in pairs(sets) do
+  each(set, function(name, list)
+    local key = prefix .. name .. set.key
+    local left = call('TTL', key)
+    for at = 1, #list, 5000 do -- unpack takes some thousands
+      local added = redis.pcall('SADD', key, unpack(list, at, math.min(at + 4999, #list)))
+      if type(added) == 'table' then outcome = added end -- another's key: the rest of the index all the same
+    end
+    outlive(key, set.ttl, left)
+  end)
+end
+for _, interval in ipairs(intervals) do
+  local scored, longest = {}, nil
+  for _, found in pairs(interval.groups) do
+    each(found, function(name, list)
+      local key = interval.buckets .. name
+      local left = call('TTL', key)
+      call('ZADD', key, unpack(list))
+      if interval.trims and left ~= -2 then
+        call('ZREMRANGEBYSCORE', key, '-inf', '(' .. interval.first)
+      end
+      outlive(key, found.ttl, left)
+      local last = list[1]
+      for at = 3, #list, 2 do
+        if tonumber(list[at]) > tonumber(last) then last = list[at] end
+      end
+      scored[#scored + 1] = last
+      scored[#scored + 1] = name
+    end)
+    if found.ttl and longest ~= 0 then
+      longest = found.ttl == 0 and 0 or math.max(longest or 0, found.ttl)
+    end
+  end
+  if longest then
+    local left = call('TTL', interval.names)
+    call('ZADD', interval.names, 'GT', unpack(scored))
+    if interval.trims and left ~= -2 then
+      call('ZREMRANGEBYSCORE', interval.names, '-inf', '(' .. interval.first)
+    end
+    outlive(interval.names, longest, left)
+  end
+end
+return outcome

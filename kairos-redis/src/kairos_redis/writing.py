@@ -1,0 +1,350 @@
+"""The protocol of a write: from a batch to commands, and what their replies mean.
+
+Each function is a generator that yields one :class:`~kairos_redis.links.Request` a round trip and is sent the replies.
+
+On a server a chunk of a batch is one call of a script, which looks at every data key first and touches the index only
+for those that are new. On a cluster, where the index lies on other nodes, each data key has a call of the same script,
+which changes nothing if its key is new; for those that are, index and data follow in a second round. Where scripts are
+refused, plain commands write index and data, each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from attrs import define, evolve, field
+from redis.exceptions import NoScriptError, ResponseError
+
+from kairos.errors import InvalidValue, show
+from kairos.storage import Batch, Write
+
+from .calls import Calls
+from .chunks import chunks
+from .connections import Command
+from .errors import NotAcknowledged
+from .keys import IntervalKeys, Place
+from .kinds import KindCodec
+from .layouts import Differs, Layouts
+from .lifetimes import LONGEST, first_kept, seconds_to_live, time_to_live
+from .links import Request, Stream
+from .scripts import INDEX, refuses_scripts
+
+__all__ = ["Writer"]
+
+FEW = 8
+"""Up to how many data keys a cluster is first asked whether they are there."""
+
+Protocol = Generator[Request | Stream, list[Any], Any]
+
+
+@define
+class Unit:
+    """One name in one bucket of a batch: one data key."""
+
+    write: Write
+    keys: IntervalKeys
+    name: bytes
+    key: bytes
+    payload: Any
+
+
+@define
+class Writer:
+    """Plans the writes of one place.
+
+    Parameters
+    ----------
+    place
+        Its keys.
+    codec
+        Its kind.
+    layouts
+        Its records.
+    spread
+        Whether its keys lie on several nodes.
+    """
+
+    place: Place
+    codec: KindCodec
+    layouts: Layouts
+    spread: bool
+    calls: Calls = field(init=False)
+    scripts: bool = True
+    """Whether the server takes scripts, as far as is known."""
+
+    def __attrs_post_init__(self) -> None:
+        self.calls = Calls(self.place, self.codec, self.layouts)
+
+    def write(self, batch: Batch) -> Protocol:
+        """Store a batch; raise SchemaMismatch, before a chunk is written, if the place is another layout's by now."""
+        missed: NotAcknowledged | None = None
+        parts = chunks(batch.writes, self.codec)
+        first = next(parts)
+        missed = yield from self._store_checked(first, batch.now)
+        if first is not batch.writes and self.scripts and not self.spread:
+            missed = (yield from self._stream(parts, batch)) or missed
+        else:
+            for chunk in parts:
+                missed = (yield from self._store_checked(chunk, batch.now)) or missed
+        if missed is not None:
+            raise missed
+
+    def _stream(
+        self, parts: Iterator[Sequence[Write]], batch: Batch
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Store the chunks after the first; those that a server did not take are looked at one by one."""
+        sent = 0
+
+        def calls() -> Iterator[Command]:
+            nonlocal sent
+            for chunk in parts:
+                sent += 1
+                yield self.calls.call(chunk, batch.now)
+
+        stream = Stream(calls())
+        replies = yield stream
+        missed = stream.missed
+        if all(reply in (1, 2) for reply in replies):
+            return missed
+        for at, chunk in enumerate(islice(chunks(batch.writes, self.codec), 1, None)):
+            reply = replies[at] if at < len(replies) else None
+            if reply in (1, 2):
+                continue
+            if reply is not None and not _not_done(reply):
+                self._check(reply)
+            missed = (yield from self._store_checked(chunk, batch.now)) or missed
+        return missed
+
+    def _store_checked(
+        self, chunk: Sequence[Write], now: float
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Store a chunk; return the error of a write that too few replicas have confirmed."""
+        if self.spread and self.scripts:
+            return (yield from self._across(chunk, now))
+        while True:
+            try:
+                if not self.scripts:
+                    return (yield from self._plainly(self._units(chunk), now))
+                request = Request((self.calls.call(chunk, now),), writes=True, waits=True)
+                (reply,) = yield request
+                if reply == 2:
+                    yield from self.layouts.read()  # another handle keeps more steps than we knew
+                elif reply != 1:
+                    self._check(reply)
+            except _ScriptsRefused:
+                self.scripts = False
+            except Differs:
+                yield from self.layouts.accept()  # raises, if it is more than another spelling
+            else:
+                return request.missed
+
+    def _check(self, reply: Any) -> None:
+        """Raise for a reply of a write's script that is neither 1 nor 2."""
+        if isinstance(reply, list):
+            if reply[0] == b"layout":
+                raise Differs
+            key = bytes(reply[1]).decode("utf-8", "replace")
+            what = (
+                "other names of this call may have been"
+                if self.spread
+                else "nothing of this call's chunk was"
+            )
+            raise InvalidValue(
+                f"a number of {show(key)} would leave 64 bits (or the range of a float): {what} stored"
+            )
+        if refuses_scripts(reply):
+            raise _ScriptsRefused
+        if isinstance(reply, Exception):
+            raise reply
+        raise AssertionError(f"unexpected reply {reply!r}")
+
+    def _units(self, chunk: Sequence[Write]) -> list[Unit]:
+        units = []
+        for write in chunk:
+            keys = self.place.intervals[write.interval]
+            tail = b"%b%d" % (keys.infix, write.i)
+            if write.r is not None:
+                tail = b"%b:%d" % (tail, write.r)
+            for name, row in write.rows.items():
+                encoded = name.encode()
+                units.append(Unit(write, keys, encoded, self.place.prefix + encoded + tail, row))
+        return units
+
+    def _across(
+        self, chunk: Sequence[Write], now: float
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Write to a cluster: to the data keys that are there; for those that are new the index, the data, the index.
+
+        Without the first a killed writer could leave data that no list shows; without the last somebody who deletes
+        the name at the same moment could. What one node refuses does not keep the others from getting theirs.
+        """
+        units, refused = self._units(chunk), list[Unit]()
+        failure: Exception | None = None
+        missed: NotAcknowledged | None = None
+        for mode in (b"?", b"!") if len(units) <= FEW else (b"!",):
+            if mode == b"!":
+                if not units:
+                    break
+                yield from self._compared()
+                yield from self._added(self._index(units, now, scripts=True))
+            request = Request([self._one(unit, mode, now) for unit in units], writes=True, waits=True)
+            replies = yield request
+            missed = request.missed or missed
+            if mode == b"!":
+                yield from self._added(self._index(units, now, scripts=True))
+            new = []
+            for unit, reply in zip(units, replies, strict=True):
+                if reply == b"new":
+                    new.append(unit)
+                elif refuses_scripts(reply):
+                    refused.append(unit)
+                elif reply != 1:
+                    try:
+                        self._check(reply)
+                    except Exception as error:
+                        failure = failure or error
+            units = new
+        if refused:  # users have their rights on each node
+            missed = (yield from self._plainly(refused, now)) or missed
+        if failure is not None:
+            raise failure
+        return missed
+
+    def _compared(self) -> Protocol:
+        """Compare the records with ours; raise SchemaMismatch if they mean something else."""
+        while True:
+            try:
+                return (yield from self.layouts.compare())
+            except Differs:
+                yield from self.layouts.accept()
+
+    def _added(self, commands: list[Command]) -> Protocol:
+        """Send commands that add to the index; where a script is refused, plain ones."""
+        replies = yield Request(commands, writes=True)
+        plain: list[Command] = []
+        for command, reply in zip(commands, replies, strict=True):
+            if refuses_scripts(reply):
+                key, _, _, *add = command[3:]
+                plain += [(add[0], key, *add[1:]), (b"PERSIST", key)]
+            elif isinstance(reply, Exception):
+                raise reply
+        if plain:
+            for reply in (yield Request(plain, writes=True)):
+                if isinstance(reply, Exception):
+                    raise reply
+
+    def _one(self, unit: Unit, mode: bytes, now: float) -> Command:
+        return self.calls.call_one(unit.key, unit.payload, unit.write.deadline, mode, now)
+
+    def _index(self, units: list[Unit], now: float, *, scripts: bool) -> list[Command]:
+        """Return the commands that add units to the index."""
+        adds: dict[bytes, IndexKey] = {}
+
+        def add(key: bytes, command: bytes, keys: IntervalKeys, ttl: int | None) -> IndexKey:
+            entry = adds.get(key)
+            if entry is None:
+                entry = adds[key] = IndexKey(command, keys, ttl, {})
+            elif entry.ttl is not None:
+                entry.ttl = None if ttl is None else max(ttl, entry.ttl)
+            return entry
+
+        for unit in units:
+            write, keys = unit.write, unit.keys
+            ttl = None if write.deadline is None else seconds_to_live(write.deadline, now)
+            last = add(keys.names, b"ZADD", keys, ttl).members
+            known = last.get(unit.name)
+            last[unit.name] = write.i if known is None else max(known, write.i)
+            add(keys.buckets + unit.name, b"ZADD", keys, ttl).members[b"%d" % write.i] = write.i
+            if write.r is not None:
+                resolutions = unit.key[: -1 - len(b"%d" % write.r)]
+                add(resolutions, b"SADD", keys, ttl).members[b"%d" % write.r] = 0
+        commands: list[Command] = []
+        for key, entry in adds.items():
+            first = first_kept(entry.keys, self.layouts.most_kept(entry.keys.interval.name), now)
+            commands += entry.commands(key, first, scripts)
+        return commands
+
+    def _plainly(
+        self, units: list[Unit], now: float
+    ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
+        """Write without scripts."""
+        yield from self._compared()
+        commands = self._plain(units, now, seen=True)
+        request = Request(commands, writes=True, waits=True)
+        replies = yield request
+        missed, again = request.missed, list[Command]()
+        failure: Exception | None = None
+        for command, reply in zip(commands, replies, strict=True):
+            if isinstance(reply, ResponseError):
+                if command[0] == b"INCRBY" and "not an integer" in str(reply):
+                    again.append((b"INCRBYFLOAT", *command[1:]))
+                else:
+                    failure = failure or reply
+        if again:
+            request = Request(again, writes=True, waits=True)
+            for reply in (yield request):
+                failure = failure or (reply if isinstance(reply, Exception) else None)
+            missed = request.missed or missed
+        if failure is not None:
+            raise failure
+        return missed
+
+    def plain(self, chunk: Sequence[Write], now: float, *, seen: bool) -> list[Command]:
+        """Return plain commands that store a chunk; ``seen``: whether somebody looks at their replies."""
+        return self._plain(self._units(chunk), now, seen=seen)
+
+    def _plain(self, units: list[Unit], now: float, *, seen: bool) -> list[Command]:
+        """Return plain commands that store units: the index first, then the data."""
+        units = [evolve(unit, write=self.layouts.kept_longest(unit.write)) for unit in units]
+        commands = self._index(units, now, scripts=False)
+        store = self.codec.plain if seen else self.codec.unseen
+        for unit in units:
+            commands += store(unit.key, unit.payload)
+            ttl = time_to_live(unit.write.deadline, now)
+            commands.append((b"PERSIST", unit.key) if ttl == b"0" else (b"EXPIRE", unit.key, ttl))
+        return commands
+
+
+@define
+class IndexKey:
+    """What is added to one key of the index."""
+
+    command: bytes
+    keys: IntervalKeys
+    ttl: int | None
+    members: dict[bytes, int]
+
+    def commands(self, key: bytes, first: bytes, scripts: bool) -> Iterator[Command]:
+        """Yield the commands that add it, forget what lies before ``first``, and let the key live long enough."""
+        scored = self.command == b"ZADD"
+        members: list[bytes] = []
+        for member, score in self.members.items():
+            members += (b"%d" % score, member) if scored else (member,)
+        options = (b"GT",) if key == self.keys.names else ()
+        ttl = b"0" if self.ttl is None or self.ttl > LONGEST else b"%d" % self.ttl
+        first = first if scored else b""
+        for at in range(0, len(members), 4_000):  # a script's `unpack` takes some thousands
+            some = members[at : at + 4_000]
+            if scripts:
+                yield (b"EVALSHA", INDEX, b"1", key, ttl, first, self.command, *options, *some)
+            else:
+                yield (self.command, key, *options, *some)
+        if scripts:
+            return
+        if first:
+            yield (b"ZREMRANGEBYSCORE", key, b"-inf", b"(" + first)
+        if scored or ttl == b"0":  # EXPIRE could shorten it, and only newer servers can be told not to
+            yield (b"PERSIST", key)
+        else:
+            yield (b"EXPIRE", key, ttl)
+
+
+class _ScriptsRefused(Exception):
+    """The user may not run scripts; nothing was written."""
+
+
+def _not_done(reply: Any) -> bool:
+    """Return whether a script call had no effect, for a reason that making it again settles."""
+    return isinstance(reply, NoScriptError) or (isinstance(reply, list) and reply[0] == b"layout")

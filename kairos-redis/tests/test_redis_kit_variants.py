@@ -1,0 +1,70 @@
+"""The kit in the quick profile: other servers, settings and rights."""
+
+import pytest
+import redis
+
+from kairos_conformance import Suite
+
+
+class Variant(Suite):
+    profile = "quick"
+
+    @classmethod
+    def options_for(cls, kind):
+        return {"prefix": f"kit-{kind}"}
+
+
+class TestCluster(Variant):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine):
+        return engine("redis-cluster").url
+
+
+class TestSentinel(Variant):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine):
+        return engine("redis-sentinel").url
+
+
+class TestValkey(Variant):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine):
+        return engine("valkey").url
+
+
+class TestEncryptedUndecoded(Variant):
+    """TLS, a user with a password, database 3, and a driver that gives bytes."""
+
+    @classmethod
+    def options_for(cls, kind):
+        return {"prefix": f"kit-{kind}", "client_config": cls.client_config}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine):
+        server = engine("redis", tls=True, user="kit", password="p@ss:w/rd")
+        cls.client_config = {
+            "ssl_ca_certs": str(server.certificates.ca),
+            "ssl_certfile": str(server.certificates.cert),
+            "ssl_keyfile": str(server.certificates.key),
+            "decode_responses": False,
+            "protocol": 3,
+        }
+        return server.tls_url.rsplit("/", 1)[0] + "/3"
+
+
+class TestWithoutScripts(Variant):
+    """A user who may not run scripts: plain commands serve."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine):
+        server = engine("redis")
+        with redis.Redis.from_url(server.url) as admin:
+            admin.execute_command(
+                "ACL", "SETUSER", "plain", "on", ">plain", "~*", "&*", "+@all", "-@scripting"
+            )
+        return server.url.replace("redis://", "redis://plain:plain@")
