@@ -127,6 +127,9 @@ def main(script: str, page: str, targets: Sequence[Target], versions: str) -> No
     parser.add_argument("--only", metavar="NAME", help="only the cases whose name contains this")
     parser.add_argument("--quick", action="store_true", help="5 repetitions of each case")
     parser.add_argument(
+        "--cpu", action="store_true", help="processor time, the engine's too: on a busy machine"
+    )
+    parser.add_argument(
         "--sides", metavar="SIDE,…", default="", help="only these, such as plain,best; no bounds"
     )
     parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{page}")
