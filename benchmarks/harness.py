@@ -154,7 +154,7 @@ def measure(case: Case, engine: Iterable[int] = ()) -> Result:
     engine
         The engine's processes, to be pinned with this one; their processor time counts too.
     """
-    clock = _processor_time(list(engine)) if case.computing else time.perf_counter_ns
+    clock = _Processors(list(engine)) if case.computing else _Wall()
     times: dict[str, list[float]] = {side: [] for side in case.sides}
     sides = list(case.sides)
     with _pinned([os.getpid(), *engine] if case.pinned else []):
@@ -172,15 +172,43 @@ def measure(case: Case, engine: Iterable[int] = ()) -> Result:
     return Result(case, times)
 
 
-def _time(run: Callable[[], Any], clock: Callable[[], int]) -> tuple[int, Any]:
+class _Wall:
+    """The time that passes."""
+
+    started = stopped = staticmethod(time.perf_counter_ns)
+
+
+@frozen
+class _Processors:
+    """The time that this process and others have had of the processors."""
+
+    processes: list[int]
+
+    def started(self) -> int:
+        others = self._others()  # looking is not to be counted
+        return others + time.process_time_ns()
+
+    def stopped(self) -> int:
+        own = time.process_time_ns()
+        return own + self._others()
+
+    def _others(self) -> int:
+        spent = 0
+        for task in _tasks(self.processes) if self.processes else ():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                spent += int((task / "schedstat").read_text("ascii").split()[0])
+        return spent
+
+
+def _time(run: Callable[[], Any], clock: _Wall | _Processors) -> tuple[int, Any]:
     """Return nanoseconds and what `run` returned; like timeit, without a garbage collection in between."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()
     try:
-        start = clock()
+        start = clock.started()
         returned = run()
-        return clock() - start, returned
+        return clock.stopped() - start, returned
     finally:
         if enabled:
             gc.enable()
@@ -218,19 +246,6 @@ def _stay(processes: Iterable[int], cores: set[int]) -> None:
     for task in _tasks(processes):
         with suppress(ProcessLookupError):  # it has ended
             os.sched_setaffinity(int(task.name), cores)
-
-
-def _processor_time(processes: list[int]) -> Callable[[], int]:
-    """Return a clock of the nanoseconds that this process and others have had of the processors."""
-
-    def clock() -> int:
-        spent = time.process_time_ns()
-        for task in _tasks(processes) if processes else ():
-            with suppress(FileNotFoundError, ProcessLookupError):
-                spent += int((task / "schedstat").read_text("ascii").split()[0])
-        return spent
-
-    return clock
 
 
 def _tasks(processes: Iterable[int]) -> list[Path]:
