@@ -86,7 +86,8 @@ class Case:
     pinned
         Whether the process, and the engine's, stay on one core.
     computing
-        Whether nothing waits: processor time then leaves out what a busy machine gives to others.
+        Whether processor time is taken, the engine's too: it leaves out what a busy machine gives to others, and
+        waiting.
     """
 
     name: str
@@ -151,9 +152,9 @@ def measure(case: Case, engine: Iterable[int] = ()) -> Result:
     case
         What to measure.
     engine
-        The engine's processes, to be pinned with this one.
+        The engine's processes, to be pinned with this one; their processor time counts too.
     """
-    clock = time.process_time_ns if case.computing else time.perf_counter_ns
+    clock = _Processors(list(engine)) if case.computing else _Wall()
     times: dict[str, list[float]] = {side: [] for side in case.sides}
     sides = list(case.sides)
     with _pinned([os.getpid(), *engine] if case.pinned else []):
@@ -171,15 +172,43 @@ def measure(case: Case, engine: Iterable[int] = ()) -> Result:
     return Result(case, times)
 
 
-def _time(run: Callable[[], Any], clock: Callable[[], int]) -> tuple[int, Any]:
+class _Wall:
+    """The time that passes."""
+
+    started = stopped = staticmethod(time.perf_counter_ns)
+
+
+@frozen
+class _Processors:
+    """The time that this process and others have had of the processors."""
+
+    processes: list[int]
+
+    def started(self) -> int:
+        others = self._others()  # looking is not to be counted
+        return others + time.process_time_ns()
+
+    def stopped(self) -> int:
+        own = time.process_time_ns()
+        return own + self._others()
+
+    def _others(self) -> int:
+        spent = 0
+        for task in _tasks(self.processes) if self.processes else ():
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended
+                spent += int((task / "schedstat").read_text("ascii").split()[0])
+        return spent
+
+
+def _time(run: Callable[[], Any], clock: _Wall | _Processors) -> tuple[int, Any]:
     """Return nanoseconds and what `run` returned; like timeit, without a garbage collection in between."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()
     try:
-        start = clock()
+        start = clock.started()
         returned = run()
-        return clock() - start, returned
+        return clock.stopped() - start, returned
     finally:
         if enabled:
             gc.enable()
@@ -214,14 +243,18 @@ def _pinned(processes: list[int]) -> Iterator[None]:
 
 def _stay(processes: Iterable[int], cores: set[int]) -> None:
     """Move all threads of processes and of their children; those that they start later follow."""
-    moved = set(processes)
+    for task in _tasks(processes):
+        with suppress(ProcessLookupError):  # it has ended
+            os.sched_setaffinity(int(task.name), cores)
+
+
+def _tasks(processes: Iterable[int]) -> list[Path]:
+    """Return the threads of processes and of their children."""
+    found = set(processes)
     parents = _parents()
-    while found := {process for process, parent in parents.items() if parent in moved} - moved:
-        moved |= found
-    for process in moved:
-        for task in Path(f"/proc/{process}/task").glob("*"):
-            with suppress(ProcessLookupError):  # it has ended
-                os.sched_setaffinity(int(task.name), cores)
+    while more := {process for process, parent in parents.items() if parent in found} - found:
+        found |= more
+    return [task for process in found for task in Path(f"/proc/{process}/task").glob("*")]
 
 
 def _parents() -> dict[int, int]:

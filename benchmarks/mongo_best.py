@@ -149,10 +149,9 @@ class BestCounts(Best):
         return answer
 
     def list(self) -> list[str]:
-        names = set()
+        names: set[str] = set()
         for collection in (self.minutes, self.hours):
-            found = self.find(collection, {}, {"_id": 0, "name": "$_id.name"})
-            names.update([document["name"] for document in found])
+            names.update(self.command({"distinct": collection, "key": "_id.name"})["values"])
         return sorted(names)
 
     def delete(self, name: str) -> int:

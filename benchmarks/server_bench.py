@@ -59,6 +59,7 @@ class Run:
 
     only: str | None
     quick: bool
+    cpu: bool
     sides: frozenset[str]
 
     def section(self, target: Target) -> Iterator[report.Section]:
@@ -90,6 +91,7 @@ class Run:
                 f"{engine.name} must be started by this program, which pins it to a core; unset its URL"
             )
         case = evolve(case, repetitions=5) if self.quick else case
+        case = evolve(case, computing=case.computing or self.cpu)
         if self.sides:
             case = evolve(case, bounds=())
         return report.shown(measure(case, [node.pid for node in engine.nodes]))
@@ -125,13 +127,20 @@ def main(script: str, page: str, targets: Sequence[Target], versions: str) -> No
     parser.add_argument("--only", metavar="NAME", help="only the cases whose name contains this")
     parser.add_argument("--quick", action="store_true", help="5 repetitions of each case")
     parser.add_argument(
+        "--cpu", action="store_true", help="processor time, the engine's too: on a busy machine"
+    )
+    parser.add_argument(
         "--sides", metavar="SIDE,…", default="", help="only these, such as plain,best; no bounds"
     )
     parser.add_argument("--write", action="store_true", help=f"put the tables into docs/{page}")
     arguments = parser.parse_args()
-    if arguments.write and (arguments.engine or arguments.only or arguments.quick or arguments.sides):
-        parser.error("--write is for a whole run, without --engine, --only, --quick and --sides")
-    run = Run(arguments.only, arguments.quick, frozenset(filter(None, arguments.sides.split(","))))
+    if arguments.write and (
+        arguments.engine or arguments.only or arguments.quick or arguments.cpu or arguments.sides
+    ):
+        parser.error("--write is for a whole run, without --engine, --only, --quick, --cpu and --sides")
+    run = Run(
+        arguments.only, arguments.quick, arguments.cpu, frozenset(filter(None, arguments.sides.split(",")))
+    )
     wanted = [target for target in targets if arguments.engine in (None, target.engine)]
     sections = [section for target in wanted for section in run.section(target)]
     command = shlex.join(["python", f"benchmarks/{Path(script).name}", *sys.argv[1:]])
