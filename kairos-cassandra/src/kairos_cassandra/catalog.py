@@ -1,0 +1,230 @@
+"""What is there: names, spans, deleting and expiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from typing import TypeVar
+
+from attrs import define
+
+from kairos.intervals import Interval
+from kairos.storage import Scope
+
+from .data import DataTable, place
+from .index import Index, Part, cuts_by_interval
+from .known import LEASE, Memo, now
+from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of
+from .reading import Slice, slices
+from .rounds import Protocol, Request, Round, together
+
+__all__ = ["Catalog"]
+
+T = TypeVar("T")
+
+CHUNK = 50
+"""How many names are worked on together."""
+_MARGIN = 1.2
+"""Who waits for leases waits this much longer: clocks that measure durations differ a little."""
+
+
+@define
+class Found:
+    """What the index knows of one name and interval."""
+
+    cuts: Cuts
+    parts: list[Part]
+
+    def live(self, first: int, last: int = EVERY) -> list[Slice]:
+        """Return what can hold buckets of a range."""
+        return slices(self.cuts, ((p.part, p.generation, p.shard) for p in self.parts), first, last)
+
+
+class Catalog:
+    """Names, spans, deleting and expiring for one handle.
+
+    Parameters
+    ----------
+    data, index, memo
+        The tables, and what is known of them.
+    intervals
+        The configured intervals.
+    """
+
+    def __init__(self, data: DataTable, index: Index, memo: Memo, intervals: Mapping[str, Interval]) -> None:
+        self._data = data
+        self._index = index
+        self._memo = memo
+        self._intervals = intervals
+
+    def names(self, scope: Scope) -> Protocol[set[str]]:
+        """Return the names with data."""
+        names: set[str] = set()
+        for interval, first in scope.items():
+            sure, doubtful = yield from self._listed(interval)
+            if first is None:
+                names |= sure
+                doubtful -= sure
+            else:
+                doubtful |= sure
+            doubtful -= names
+            for some in _chunks(sorted(doubtful), CHUNK):
+                has = yield from together([self._has(name, interval, first) for name in some])
+                names.update(name for name, found in zip(some, has, strict=True) if found)
+        return names
+
+    def _listed(self, interval: str) -> Protocol[tuple[set[str], set[str]]]:
+        """Return the names of an interval in the index, and the doubtful ones."""
+        *answers, doubtful = yield Round(self._index.names(interval))
+        return {row[0] for rows in answers for row in rows}, {row[0] for row in doubtful}
+
+    def _has(self, name: str, interval: str, first: int | None) -> Protocol[bool]:
+        found = yield from self._found(name, (interval,))
+        low = LOWEST if first is None else first
+        least = None if first is None else parts_of(self._intervals[interval], first, first)[0]
+        some = [one for one in found[interval].live(low) if least is None or one[0] >= least]
+        for few in _chunks(some[::-1], 8):
+            answers = yield Round(self._edges(name, interval, few, last=True))
+            if any(answers):
+                return True
+        return False
+
+    def _found(self, name: str, intervals: Sequence[str]) -> Protocol[dict[str, Found]]:
+        """Return what the index knows of a name."""
+        asked = now()
+        cuts, *parts = yield Round(
+            [self._index.cuts(name), *(self._index.parts(name, interval) for interval in intervals)]
+        )
+        known = self._memo.learn(name, cuts_by_interval(cuts), asked)
+        return {
+            interval: Found(known.of(interval), self._index.parts_found(interval, rows))
+            for interval, rows in zip(intervals, parts, strict=True)
+        }
+
+    def _edges(self, name: str, interval: str, some: Iterable[Slice], *, last: bool) -> list[Request]:
+        edge = self._data.last if last else self._data.first
+        return [edge(place(name, interval, g, part, shard), low, high) for part, g, shard, low, high in some]
+
+    def span(self, name: str, interval: str, at_least: int | None) -> Protocol[tuple[int, int] | None]:
+        """Return the first and last bucket from ``at_least``."""
+        found = yield from self._found(name, (interval,))
+        low = LOWEST if at_least is None else at_least
+        some = found[interval].live(low)
+        if at_least is not None:
+            least = parts_of(self._intervals[interval], at_least, at_least)[0]
+            some = [one for one in some if one[0] >= least]
+        parts = sorted({one[0] for one in some})
+        first = last = None
+        ascending, descending = iter(parts), iter(parts[::-1])
+        while first is None or last is None:
+            head = next(ascending, None) if first is None else None
+            tail = next(descending, None) if last is None else None
+            if head is None and tail is None:
+                return None
+            heads = self._edges(name, interval, [one for one in some if one[0] == head], last=False)
+            tails = self._edges(name, interval, [one for one in some if one[0] == tail], last=True)
+            answers = yield Round([*heads, *tails])
+            if first is None:
+                first = min((rows[0][0] for rows in answers[: len(heads)] if rows), default=None)
+            if last is None:
+                last = max((rows[0][0] for rows in answers[len(heads) :] if rows), default=None)
+        return first, last
+
+    def delete(self, names: Sequence[str], scope: Scope) -> Protocol[int]:
+        """Remove names from the intervals of a scope; return how many had live data."""
+        count = 0
+        for some in _chunks(names, CHUNK):
+            counted = yield from together([self._delete(name, scope) for name in some])
+            count += sum(counted)
+        return count
+
+    def _delete(self, name: str, scope: Scope) -> Protocol[bool]:
+        there = yield from self._found(name, tuple(scope))
+        there = {interval: found for interval, found in there.items() if found.parts}
+        if not there:
+            return False
+        cuts = {interval: Cut(_latest(found.cuts) + 1, EVERY) for interval, found in there.items()}
+        looks: list[Request] = []
+        for interval, found in there.items():
+            first = scope[interval]
+            looks += self._edges(name, interval, found.live(LOWEST if first is None else first), last=True)
+        adding = [self._index.add_cut(name, interval, cut) for interval, cut in cuts.items()]
+        answers = yield Round([*adding, *looks])
+        live = any(answers[len(adding) :])
+        yield from self._remove(name, {i: (found, cuts[i]) for i, found in there.items()})
+        return live
+
+    def _remove(self, name: str, cut: Mapping[str, tuple[Found, Cut]]) -> Protocol[None]:
+        """Remove what cuts have just cut off; wait until no handle trusts older ones."""
+        requests: list[Request] = []
+        for interval, (found, new) in cut.items():
+            requests += self._removals(name, found.parts, new)
+            kept = needed((*found.cuts, new))
+            requests += [self._index.drop_cut(name, interval, old) for old in found.cuts if old not in kept]
+            if new.high == EVERY:
+                requests += self._index.drop_name(name, interval, new.generation)
+        yield Round(requests, pause=LEASE * _MARGIN)
+        late = yield from self._found(name, tuple(cut))
+        requests = []
+        for interval, (_, new) in cut.items():
+            dead = self._removals(name, late[interval].parts, new)
+            if dead and new.high == EVERY:
+                dead += self._index.drop_name(name, interval, new.generation)
+            requests += dead
+        if requests:
+            yield Round(requests)
+
+    def _removals(self, name: str, parts: Iterable[Part], new: Cut) -> list[Request]:
+        """Return what removes the rows that a cut cuts off, and partitions that have no others."""
+        requests: dict[tuple[int, int, int], Request] = {}
+        entries = []
+        for part in parts:
+            if part.generation >= new.generation:
+                continue
+            whole = new.high == EVERY or part.part < self._part_after(part.interval, new.high)
+            here = place(name, part.interval, part.generation, part.part, part.shard)
+            if whole or part.part == self._part_after(part.interval, new.high):
+                key = (part.part, part.generation, part.shard)
+                requests[key] = self._data.delete(here, None if whole else new.high)
+            if whole:
+                entries.append(self._index.drop_part(name, part))
+        return [*requests.values(), *entries]
+
+    def _part_after(self, interval: str, high: int) -> int:
+        """Return the first part that can hold buckets after ``high``."""
+        return parts_of(self._intervals[interval], high + 1, high + 1)[0]
+
+    def expire(self, interval: str, first: int, names: Sequence[str] | None) -> Protocol[None]:
+        """Remove the buckets before ``first``."""
+        if names is None:
+            sure, doubtful = yield from self._listed(interval)
+            names = sorted(sure | doubtful)
+        for some in _chunks(names, CHUNK):
+            yield from together([self._expire(name, interval, first) for name in some])
+
+    def _expire(self, name: str, interval: str, first: int) -> Protocol[None]:
+        found = (yield from self._found(name, (interval,)))[interval]
+        before = [one for one in found.live(LOWEST, first - 1) if one[0] <= self._part_after(interval, first - 1)]
+        answers = yield Round(self._edges(name, interval, before, last=False))
+        if not any(answers):
+            return
+        cut = Cut(_latest(found.cuts) + 1, first - 1)
+        yield Round([self._index.add_cut(name, interval, cut)])
+        yield from self._remove(name, {interval: (found, cut)})
+        if not (yield from self._has(name, interval, None)):
+            # A write that is on its way may still come: the name is looked at whenever names are listed
+            yield Round([self._index.doubt(name, interval, cut.generation)])
+            sure, _ = self._index.drop_name(name, interval, cut.generation)
+            yield Round([sure])
+
+
+def _latest(cuts: Cuts) -> int:
+    return max((cut.generation for cut in cuts), default=0)
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some
+
+

@@ -1,0 +1,202 @@
+"""The tables beside the data: which names, which partitions, which cuts, which layouts. One set for a keyspace.
+
+All timeseries of a keyspace share them; ``table_name`` keeps them apart. See ``docs/cassandra.md``.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from zlib import crc32
+
+from attrs import define
+from cassandra.query import BatchType
+
+from .partitions import Cut, Cuts
+from .preparing import Prepared, batches
+from .rounds import Request, Rows
+
+__all__ = ["DOUBTFUL", "NAME_SHARDS", "TABLES", "Index", "Part", "cuts_by_interval"]
+
+NAME_SHARDS = 16
+"""In how many partitions the names of one timeseries and interval are kept."""
+
+DOUBTFUL = -1
+"""The shard of names that had no data left when they were expired: a look at the data decides."""
+
+_DOUBT = 86_400
+"""How long a name stays doubtful, in seconds: longer than any write is on its way."""
+
+TABLES = {
+    "kairos_names": (
+        "table_name text, interval text, shard int, name text, generation bigint, until bigint, "
+        "PRIMARY KEY ((table_name, interval, shard), name, generation, until)"
+    ),
+    "kairos_parts": (
+        "table_name text, name text, interval text, part bigint, generation bigint, shard int, until bigint, "
+        "PRIMARY KEY ((table_name, name), interval, part, generation, shard, until)"
+    ),
+    "kairos_cuts": (
+        "table_name text, name text, interval text, generation bigint, high bigint, "
+        "PRIMARY KEY ((table_name, name), interval, generation, high)"
+    ),
+    "kairos_layouts": (
+        "table_name text, interval text, layout text, PRIMARY KEY ((table_name), interval)"
+    ),
+}
+"""Table -> its columns."""
+
+
+@define(frozen=True)
+class Part:
+    """A partition of the data, as the index knows it."""
+
+    interval: str
+    part: int
+    generation: int
+    shard: int
+    until: int = 0
+
+
+class Index:
+    """Statements on the index tables of one timeseries."""
+
+    def __init__(self, prepare: Callable[[str, int], Prepared], keyspace: str, table_name: str) -> None:
+        self._table = table_name
+        names, parts, cuts, layouts = (f'"{keyspace}".{table}' for table in TABLES)
+        mine = "table_name = ? AND name = ?"
+        self._cuts = prepare(f"SELECT interval, generation, high FROM {cuts} WHERE {mine}", 0)
+        self._add_cut = prepare(
+            f"INSERT INTO {cuts} (table_name, name, interval, generation, high) VALUES (?, ?, ?, ?, ?)", 1
+        )
+        self._drop_cut = prepare(
+            f"DELETE FROM {cuts} WHERE {mine} AND interval = ? AND generation = ? AND high = ?", 1
+        )
+        columns = "part, generation, shard, until"
+        self._parts = prepare(f"SELECT {columns} FROM {parts} WHERE {mine} AND interval = ?", 0)
+        self._parts_between = prepare(
+            f"SELECT {columns} FROM {parts} WHERE {mine} AND interval = ? AND part >= ? AND part <= ?", 0
+        )
+        self._add_part = prepare(
+            f"INSERT INTO {parts} (table_name, name, interval, {columns}) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ?",
+            1,
+        )
+        self._drop_part = prepare(
+            f"DELETE FROM {parts} WHERE {mine} AND interval = ? AND part = ? AND generation = ? AND shard = ? "
+            "AND until = ?",
+            1,
+        )
+        here = "table_name = ? AND interval = ? AND shard = ?"
+        self._names = prepare(f"SELECT name FROM {names} WHERE {here}", 0)
+        self._add_name = prepare(
+            f"INSERT INTO {names} (table_name, interval, shard, name, generation, until) "
+            "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?",
+            1,
+        )
+        self._drop_name = prepare(f"DELETE FROM {names} WHERE {here} AND name = ? AND generation < ?", 1)
+        self._layouts = prepare(f"SELECT interval, layout FROM {layouts} WHERE table_name = ?", 0)
+        self._record = prepare(
+            f"INSERT INTO {layouts} (table_name, interval, layout) VALUES (?, ?, ?) IF NOT EXISTS", 1
+        )
+        self._forget = prepare(f"DELETE FROM {layouts} WHERE table_name = ? AND interval = ? IF EXISTS", 1)
+
+    # cuts
+
+    def cuts(self, name: str) -> Request:
+        """Read the cuts of a name; :func:`cuts_by_interval` understands the answer."""
+        return self._cuts(self._table, name)
+
+    def add_cut(self, name: str, interval: str, cut: Cut) -> Request:
+        """Write a cut."""
+        return self._add_cut(self._table, name, interval, cut.generation, cut.high)
+
+    def drop_cut(self, name: str, interval: str, cut: Cut) -> Request:
+        """Remove a cut that later ones have made needless."""
+        return self._drop_cut(self._table, name, interval, cut.generation, cut.high)
+
+    # partitions
+
+    def parts(self, name: str, interval: str, between: range | None = None) -> Request:
+        """Read which partitions a name has; :meth:`parts_found` understands the answer."""
+        if between is None:
+            return self._parts(self._table, name, interval)
+        return self._parts_between(self._table, name, interval, between[0], between[-1])
+
+    @staticmethod
+    def parts_found(interval: str, rows: Rows) -> list[Part]:
+        """Return the entries of an answer, in the order of their parts; a partition may have several."""
+        return [Part(interval, *row) for row in rows]
+
+    def drop_part(self, name: str, part: Part) -> Request:
+        """Remove a partition from the index."""
+        return self._drop_part(
+            self._table, name, part.interval, part.part, part.generation, part.shard, part.until
+        )
+
+    def register(self, found: Mapping[str, Iterable[tuple[Part, int, int]]]) -> list[Request]:
+        """Write (partition, generation of the name, time to live) of names: one batch for each partition."""
+        requests = []
+        names: dict[tuple[str, int], set[tuple[str, int, int, int]]] = defaultdict(set)
+        for name, parts in found.items():
+            rows = []
+            for part, generation, ttl in parts:
+                row = (name, part.interval, part.part, part.generation, part.shard, part.until, ttl)
+                rows.append(self._add_part.statement.bind((self._table, *row)).values)
+                shard = shard_of(name)
+                names[part.interval, shard].add((name, generation, part.until, ttl))
+            requests += batches(BatchType.UNLOGGED, self._add_part, rows)
+        for (interval, shard), some in names.items():
+            bind = self._add_name.statement.bind
+            rows = [bind((self._table, interval, shard, *row)).values for row in some]
+            requests += batches(BatchType.UNLOGGED, self._add_name, rows)
+        return requests
+
+    # names
+
+    def names(self, interval: str) -> list[Request]:
+        """Read the names of an interval; the last answer's are doubtful."""
+        return [
+            self._names(self._table, interval, shard) for shard in (*range(NAME_SHARDS), DOUBTFUL)
+        ]
+
+    def doubt(self, name: str, interval: str, generation: int) -> Request:
+        """Note that a name had no data."""
+        return self._add_name(self._table, interval, DOUBTFUL, name, generation, 0, _DOUBT)
+
+    def drop_name(self, name: str, interval: str, before: int) -> list[Request]:
+        """Remove a name's entries of older generations, doubtful ones too."""
+        return [
+            self._drop_name(self._table, interval, shard, name, before) for shard in (shard_of(name), DOUBTFUL)
+        ]
+
+    def drop_doubt(self, name: str, interval: str, before: int) -> Request:
+        """Remove the note that a name had no data."""
+        return self._drop_name(self._table, interval, DOUBTFUL, name, before)
+
+    # layouts
+
+    def layouts(self) -> Request:
+        """Read (interval, layout)."""
+        return self._layouts(self._table)
+
+    def record(self, interval: str, layout: str) -> Request:
+        """Record a layout if there is none."""
+        return self._record(self._table, interval, layout)
+
+    def forget(self, interval: str) -> Request:
+        """Remove a layout."""
+        return self._forget(self._table, interval)
+
+
+def shard_of(name: str) -> int:
+    """Return the shard of the names' table that a name is in."""
+    return crc32(name.encode()) % NAME_SHARDS
+
+
+def cuts_by_interval(rows: Rows) -> dict[str, Cuts]:
+    """Return the cuts of a name by interval."""
+    found: dict[str, Cuts] = {}
+    for interval, generation, high in rows:
+        found[interval] = (*found.get(interval, ()), Cut(generation, high))
+    return found
