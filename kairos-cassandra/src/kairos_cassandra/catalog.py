@@ -75,8 +75,11 @@ class Catalog:
 
     def _listed(self, interval: str) -> Protocol[tuple[set[str], set[str]]]:
         """Return the names of an interval in the index, and the doubtful ones."""
-        *answers, doubtful = yield Round(self._index.names(interval))
-        return {row[0] for rows in answers for row in rows}, {row[0] for row in doubtful}
+        requests = [self._index.names(interval)]
+        if self._data.counters:  # others are not expired by hand
+            requests.append(self._index.doubtful(interval))
+        sure, *doubtful = yield Round(requests)
+        return {row[0] for row in sure}, {row[0] for rows in doubtful for row in rows}
 
     def _has(self, name: str, interval: str, first: int | None) -> Protocol[bool]:
         found = yield from self._found(name, (interval,))
@@ -162,14 +165,14 @@ class Catalog:
             kept = needed((*found.cuts, new))
             requests += [self._index.drop_cut(name, interval, old) for old in found.cuts if old not in kept]
             if new.high == EVERY:
-                requests += self._index.drop_name(name, interval, new.generation)
+                requests.append(self._index.drop_name(name, interval, new.generation))
         yield Round(requests, pause=LEASE * _MARGIN)
         late = yield from self._found(name, tuple(cut))
         requests = []
         for interval, (_, new) in cut.items():
             dead = self._removals(name, late[interval].parts, new)
             if dead and new.high == EVERY:
-                dead += self._index.drop_name(name, interval, new.generation)
+                dead.append(self._index.drop_name(name, interval, new.generation))
             requests += dead
         if requests:
             yield Round(requests)
@@ -214,8 +217,7 @@ class Catalog:
         if not (yield from self._has(name, interval, None)):
             # A write that is on its way may still come: the name is looked at whenever names are listed
             yield Round([self._index.doubt(name, interval, cut.generation)])
-            sure, _ = self._index.drop_name(name, interval, cut.generation)
-            yield Round([sure])
+            yield Round([self._index.drop_name(name, interval, cut.generation)])
 
 
 def _latest(cuts: Cuts) -> int:

@@ -88,7 +88,10 @@ class Index:
             1,
         )
         here = "table_name = ? AND interval = ? AND shard = ?"
-        self._names = prepare(f"SELECT name FROM {names} WHERE {here}", 0)
+        self._doubtful = prepare(f"SELECT name FROM {names} WHERE {here}", 0)
+        every = ", ".join(map(str, range(NAME_SHARDS)))
+        sure = f"table_name = ? AND interval = ? AND shard IN ({every})"
+        self._names = prepare(f"SELECT name FROM {names} WHERE {sure}", 0)
         self._add_name = prepare(
             f"INSERT INTO {names} (table_name, interval, shard, name, generation, until) "
             "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?",
@@ -154,25 +157,21 @@ class Index:
 
     # names
 
-    def names(self, interval: str) -> list[Request]:
-        """Read the names of an interval; the last answer's are doubtful."""
-        return [
-            self._names(self._table, interval, shard) for shard in (*range(NAME_SHARDS), DOUBTFUL)
-        ]
+    def names(self, interval: str) -> Request:
+        """Read the names of an interval."""
+        return self._names(self._table, interval)
+
+    def doubtful(self, interval: str) -> Request:
+        """Read the names of an interval that are doubtful."""
+        return self._doubtful(self._table, interval, DOUBTFUL)
 
     def doubt(self, name: str, interval: str, generation: int) -> Request:
         """Note that a name had no data."""
         return self._add_name(self._table, interval, DOUBTFUL, name, generation, 0, _DOUBT)
 
-    def drop_name(self, name: str, interval: str, before: int) -> list[Request]:
-        """Remove a name's entries of older generations, doubtful ones too."""
-        return [
-            self._drop_name(self._table, interval, shard, name, before) for shard in (shard_of(name), DOUBTFUL)
-        ]
-
-    def drop_doubt(self, name: str, interval: str, before: int) -> Request:
-        """Remove the note that a name had no data."""
-        return self._drop_name(self._table, interval, DOUBTFUL, name, before)
+    def drop_name(self, name: str, interval: str, before: int) -> Request:
+        """Remove a name's entries of older generations."""
+        return self._drop_name(self._table, interval, shard_of(name), name, before)
 
     # layouts
 

@@ -289,7 +289,7 @@ class Writer:
         for (_, interval, g, part), shard in missing:
             latest = max((cut.generation for cut in cuts.of(interval)), default=0)
             if g < latest:
-                requests += self._index.drop_name(name, interval, latest)
+                requests.append(self._index.drop_name(name, interval, latest))
                 requests.append(self._index.drop_part(name, Part(interval, part, g, shard)))
         return requests
 
