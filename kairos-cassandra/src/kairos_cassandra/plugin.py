@@ -69,7 +69,7 @@ def _storage(target: Any, keyspace: str, config: Config, consistency: str | None
                 f"interval {interval[:40]!r}…: its name must be at most {_INTERVAL_BYTES} bytes of UTF-8; got {size}"
             )
     data = data_table(kind, counts, f'"{keyspace}"."{table_name}"', column)
-    return CassandraStorage(target, keyspace, table_name, data, config.intervals, level, replication)
+    return CassandraStorage(target, keyspace, table_name, data, counts, config.intervals, level, replication)
 
 
 def _table_name(name: Any) -> str:

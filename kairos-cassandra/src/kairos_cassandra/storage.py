@@ -40,6 +40,8 @@ class CassandraStorage(Storage):
         Where the data is.
     data
         The table of the kind.
+    counts
+        How to count: ``"counter"`` or ``"log"``.
     intervals
         The configured intervals.
     consistency
@@ -54,6 +56,7 @@ class CassandraStorage(Storage):
         keyspace: str,
         table_name: str,
         data: DataTable,
+        counts: str,
         intervals: Mapping[str, Interval],
         consistency: int,
         replication: dict[str, str] | None,
@@ -72,19 +75,20 @@ class CassandraStorage(Storage):
         self._reader: Reader
         self._catalog: Catalog
         self._table: Table
-        expiry = "manual" if data.counters else "native"
+        manual = ("count", "histogram") if counts == "counter" else ()
         self.capabilities = Capabilities(
             kinds=KINDS,
             values=data.column.values,
             max_name_bytes=MAX_NAME_BYTES,
-            expiry={data.kind: expiry},
-            float_counts=not data.counters,
+            expiry={kind: "manual" if kind in manual else "native" for kind in sorted(KINDS)},
+            float_counts=counts == "log",
             atomic_batch=False,
             shared=True,
             custom_fetch=True,
             write_options=frozenset(),
             folds=frozenset(),
             transforms=frozenset(),
+            unchecked_totals=True,
         )
 
     def ready(self) -> None:
