@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import TypeVar
 
@@ -12,7 +12,7 @@ from kairos.intervals import Interval
 from kairos.storage import Scope
 
 from .data import DataTable, place
-from .index import Index, Part, cuts_by_interval
+from .index import Group, Index, Part, cuts_by_interval, layouts_found
 from .known import LEASE, Memo, now
 from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of
 from .reading import Slice, slices
@@ -21,6 +21,7 @@ from .rounds import Protocol, Request, Round, together
 __all__ = ["Catalog"]
 
 T = TypeVar("T")
+Groups = list[Group]
 
 CHUNK = 50
 """How many names are worked on together."""
@@ -59,27 +60,36 @@ class Catalog:
 
     def names(self, scope: Scope) -> Protocol[set[str]]:
         """Return the names with data."""
+        (rows,) = yield Round([self._index.layouts()])
+        groups = [group for group in layouts_found(rows)[1] if group.intervals & scope.keys()]
         names: set[str] = set()
-        for interval, first in scope.items():
-            sure, doubtful = yield from self._listed(interval)
-            if first is None:
+        looked: set[str] = set()
+        for group in groups:
+            sure, doubtful = yield from self._listed(group)
+            if all(interval in scope and scope[interval] is None for interval in group.intervals):
                 names |= sure
-                doubtful -= sure
             else:
-                doubtful |= sure
-            doubtful -= names
-            for some in _chunks(sorted(doubtful), CHUNK):
-                has = yield from together([self._has(name, interval, first) for name in some])
-                names.update(name for name, found in zip(some, has, strict=True) if found)
+                looked |= sure
+            looked |= doubtful
+        for some in _chunks(sorted(looked - names), CHUNK):
+            has = yield from together([self._has_any(name, scope) for name in some])
+            names.update(name for name, found in zip(some, has, strict=True) if found)
         return names
 
-    def _listed(self, interval: str) -> Protocol[tuple[set[str], set[str]]]:
-        """Return the names of an interval in the index, and the doubtful ones."""
-        requests = [self._index.names(interval)]
+    def _listed(self, group: Group) -> Protocol[tuple[set[str], set[str]]]:
+        """Return the names of a group in the index, and the doubtful ones."""
+        requests = [self._index.names(group)]
         if self._data.counters:  # others are not expired by hand
-            requests.append(self._index.doubtful(interval))
+            requests.append(self._index.doubtful(group))
         sure, *doubtful = yield Round(requests)
         return {row[0] for row in sure}, {row[0] for rows in doubtful for row in rows}
+
+    def _has_any(self, name: str, scope: Scope) -> Protocol[bool]:
+        """Return whether a name has data in a scope."""
+        for interval, first in scope.items():
+            if (yield from self._has(name, interval, first)):
+                return True
+        return False
 
     def _has(self, name: str, interval: str, first: int | None) -> Protocol[bool]:
         found = yield from self._found(name, (interval,))
@@ -143,8 +153,7 @@ class Catalog:
 
     def _delete(self, name: str, scope: Scope) -> Protocol[bool]:
         there = yield from self._found(name, tuple(scope))
-        there = {interval: found for interval, found in there.items() if found.parts}
-        if not there:
+        if not any(found.parts for found in there.values()):
             return False
         cuts = {interval: Cut(_latest(found.cuts) + 1, EVERY) for interval, found in there.items()}
         looks: list[Request] = []
@@ -154,28 +163,48 @@ class Catalog:
         adding = [self._index.add_cut(name, interval, cut) for interval, cut in cuts.items()]
         answers = yield Round([*adding, *looks])
         live = any(answers[len(adding) :])
-        yield from self._remove(name, {i: (found, cuts[i]) for i, found in there.items()})
+        removed = {interval: (found, cuts[interval]) for interval, found in there.items()}
+        late = yield from self._remove(name, removed)
+        yield from self._unlist(name, scope.keys(), late)
         return live
 
-    def _remove(self, name: str, cut: Mapping[str, tuple[Found, Cut]]) -> Protocol[None]:
-        """Remove what cuts have just cut off; wait until no handle trusts older ones."""
+    def _remove(self, name: str, cut: Mapping[str, tuple[Found, Cut]]) -> Protocol[Groups]:
+        """Remove what cuts have just cut off; wait until no handle trusts older ones. Return the groups then."""
         requests: list[Request] = []
         for interval, (found, new) in cut.items():
             requests += self._removals(name, found.parts, new)
             kept = needed((*found.cuts, new))
             requests += [self._index.drop_cut(name, interval, old) for old in found.cuts if old not in kept]
-            if new.high == EVERY:
-                requests.append(self._index.drop_name(name, interval, new.generation))
         yield Round(requests, pause=LEASE * _MARGIN)
-        late = yield from self._found(name, tuple(cut))
+        asked = now()
+        cuts, layouts, *parts = yield Round(
+            [
+                self._index.cuts(name),
+                self._index.layouts(),
+                *(self._index.parts(name, interval) for interval in cut),
+            ]
+        )
+        self._memo.learn(name, cuts_by_interval(cuts), asked)
         requests = []
-        for interval, (_, new) in cut.items():
-            dead = self._removals(name, late[interval].parts, new)
-            if dead and new.high == EVERY:
-                dead.append(self._index.drop_name(name, interval, new.generation))
-            requests += dead
+        for (interval, (_, new)), rows in zip(cut.items(), parts, strict=True):
+            requests += self._removals(name, self._index.parts_found(interval, rows), new)
         if requests:
             yield Round(requests)
+        return [group for group in layouts_found(layouts)[1] if group.intervals & cut.keys()]
+
+    def _unlist(self, name: str, removed: Set[str], groups: Groups) -> Protocol[None]:
+        """Take a name off the lists of groups that have no data of it any more."""
+        cuts = self._memo.get(name).cuts
+        requests = []
+        for group in groups:
+            others = group.intervals - removed
+            generation = group.generation(cuts)
+            if others:  # a write that is on its way may still come: when in doubt the data is looked at
+                has = yield from self._has_any(name, dict.fromkeys(sorted(others)))
+                note = self._index.add_name if has else self._index.doubt
+                yield Round([note(name, group, generation)])
+            requests.append(self._index.drop_name(name, group, generation))
+        yield Round(requests)
 
     def _removals(self, name: str, parts: Iterable[Part], new: Cut) -> list[Request]:
         """Return what removes the rows that a cut cuts off, and partitions that have no others."""
@@ -200,24 +229,25 @@ class Catalog:
     def expire(self, interval: str, first: int, names: Sequence[str] | None) -> Protocol[None]:
         """Remove the buckets before ``first``."""
         if names is None:
-            sure, doubtful = yield from self._listed(interval)
-            names = sorted(sure | doubtful)
+            (rows,) = yield Round([self._index.layouts()])
+            listed: set[str] = set()
+            for group in layouts_found(rows)[1]:
+                if interval in group.intervals:
+                    listed = listed.union(*(yield from self._listed(group)))
+            names = sorted(listed)
         for some in _chunks(names, CHUNK):
             yield from together([self._expire(name, interval, first) for name in some])
 
     def _expire(self, name: str, interval: str, first: int) -> Protocol[None]:
         found = (yield from self._found(name, (interval,)))[interval]
-        before = [one for one in found.live(LOWEST, first - 1) if one[0] <= self._part_after(interval, first - 1)]
+        last = self._part_after(interval, first - 1)
+        before = [one for one in found.live(LOWEST, first - 1) if one[0] <= last]
         answers = yield Round(self._edges(name, interval, before, last=False))
-        if not any(answers):
-            return
-        cut = Cut(_latest(found.cuts) + 1, first - 1)
-        yield Round([self._index.add_cut(name, interval, cut)])
-        yield from self._remove(name, {interval: (found, cut)})
-        if not (yield from self._has(name, interval, None)):
-            # A write that is on its way may still come: the name is looked at whenever names are listed
-            yield Round([self._index.doubt(name, interval, cut.generation)])
-            yield Round([self._index.drop_name(name, interval, cut.generation)])
+        if any(answers):
+            cut = Cut(_latest(found.cuts) + 1, first - 1)
+            yield Round([self._index.add_cut(name, interval, cut)])
+            groups = yield from self._remove(name, {interval: (found, cut)})
+            yield from self._unlist(name, frozenset(), groups)
 
 
 def _latest(cuts: Cuts) -> int:
@@ -228,5 +258,3 @@ def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
-
-

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from cassandra.query import BatchType
 
@@ -59,9 +59,9 @@ class DataTable(ABC):
     """Whether a bucket may have any number of rows, so that partitions have shards."""
     counters = False
     """Whether it is a counter table: integers only, no time to live, and nothing may be sent twice."""
-    clustering: dict[str, str] = {}  # noqa: RUF012 - each kind has its own
+    clustering: ClassVar[dict[str, str]] = {}
     """Columns after ``i`` and ``r`` in the primary key, and their types; None stands for the value's."""
-    regular: dict[str, str] = {}  # noqa: RUF012
+    regular: ClassVar[dict[str, str]] = {}
     """The other columns."""
 
     def __init__(self, name: str, column: ColumnType) -> None:
@@ -85,7 +85,9 @@ class DataTable(ABC):
         key = ", ".join((f"({', '.join(PARTITION)})", "i", "r", *self.clustering))
         return f"CREATE TABLE IF NOT EXISTS {self.name} ({columns}, PRIMARY KEY ({key}))"
 
-    def prepare(self, prepare: Callable[[str, int], Prepared], prepare_once: Callable[[str, int], Prepared]) -> None:
+    def prepare(
+        self, prepare: Callable[[str, int], Prepared], prepare_once: Callable[[str, int], Prepared]
+    ) -> None:
         """Prepare the statements."""
         self._write = (prepare_once if self.counters else prepare)(self._writing(), 1)
         self._serialize = self._value_serializer()
@@ -114,8 +116,8 @@ class DataTable(ABC):
         if self.column.cql == "double":
             return _double
         if bind is None:
-            return lambda value: cql.serialize(value, version)  # type: ignore[no-any-return]
-        return lambda value: cql.serialize(bind(value), version)  # type: ignore[no-any-return]
+            return lambda value: cql.serialize(value, version)
+        return lambda value: cql.serialize(bind(value), version)
 
     # writing
 
@@ -165,7 +167,7 @@ class _Counted(DataTable):
     """Counter columns."""
 
     counters = True
-    regular = {"count": "counter"}  # noqa: RUF012
+    regular: ClassVar = {"count": "counter"}
 
     def _writing(self) -> str:
         key = " AND ".join(f"{column} = ?" for column in (*_COMMON, *self.clustering))
@@ -199,7 +201,7 @@ class HistogramCounterTable(_Counted):
     """``histogram`` in counter columns."""
 
     kind = "histogram"
-    clustering = {"value": "value"}  # noqa: RUF012
+    clustering: ClassVar = {"value": "value"}
 
     def rows(self, payload: dict[Any, int]) -> list[Values]:
         serialize = self._serialize
@@ -220,8 +222,8 @@ class LogTable(_Logged):
     """``count`` in rows: one for each increment."""
 
     kind = "count"
-    clustering = {"id": "timeuuid"}  # noqa: RUF012
-    regular = {"whole": "varint", "fraction": "double"}  # noqa: RUF012
+    clustering: ClassVar = {"id": "timeuuid"}
+    regular: ClassVar = {"whole": "varint", "fraction": "double"}
 
     def rows(self, payload: float) -> list[Values]:
         (identity,) = _uuids.make(1)
@@ -247,8 +249,8 @@ class HistogramLogTable(_Logged):
     """``histogram`` in rows: one for each increment of a value."""
 
     kind = "histogram"
-    clustering = {"value": "value", "id": "timeuuid"}  # noqa: RUF012
-    regular = {"count": "varint"}  # noqa: RUF012
+    clustering: ClassVar = {"value": "value", "id": "timeuuid"}
+    regular: ClassVar = {"count": "varint"}
 
     def rows(self, payload: dict[Any, int]) -> list[Values]:
         serialize, ids = self._serialize, _uuids.make(len(payload))
@@ -271,8 +273,8 @@ class SeriesTable(DataTable):
     """``series``: a row for each value, in the order of arrival."""
 
     kind = "series"
-    clustering = {"id": "timeuuid"}  # noqa: RUF012
-    regular = {"value": "value"}  # noqa: RUF012
+    clustering: ClassVar = {"id": "timeuuid"}
+    regular: ClassVar = {"value": "value"}
 
     def rows(self, payload: list[Any]) -> list[Values]:
         serialize = self._serialize
@@ -306,7 +308,7 @@ class SeriesTable(DataTable):
             for key, items in cells_of_i.items():
                 values = [value for _, value in items]
                 cells_of_i[key] = values if result is None else list(map(result, values))
-        return found  # type: ignore[return-value]
+        return found
 
 
 class GaugeTable(DataTable):
@@ -314,7 +316,7 @@ class GaugeTable(DataTable):
 
     kind = "gauge"
     collects = False
-    regular = {"value": "value"}  # noqa: RUF012
+    regular: ClassVar = {"value": "value"}
 
     def rows(self, payload: Any) -> list[Values]:
         return [[self._serialize(payload)]]
@@ -332,7 +334,7 @@ class SetTable(DataTable):
     """``set``: a row for each distinct value."""
 
     kind = "set"
-    clustering = {"value": "value"}  # noqa: RUF012
+    clustering: ClassVar = {"value": "value"}
 
     def rows(self, payload: set[Any]) -> list[Values]:
         serialize = self._serialize

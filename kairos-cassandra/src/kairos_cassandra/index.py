@@ -5,32 +5,36 @@ All timeseries of a keyspace share them; ``table_name`` keeps them apart. See ``
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from zlib import crc32
 
-from attrs import define
+from attrs import Factory, define, frozen
 from cassandra.query import BatchType
 
 from .partitions import Cut, Cuts
 from .preparing import Prepared, batches
 from .rounds import Request, Rows
 
-__all__ = ["DOUBTFUL", "NAME_SHARDS", "TABLES", "Index", "Part", "cuts_by_interval"]
+__all__ = ["TABLES", "Entry", "Group", "Index", "Part", "cuts_by_interval", "layouts_found"]
 
 NAME_SHARDS = 16
-"""In how many partitions the names of one timeseries and interval are kept."""
+"""In how many partitions the names of one group are kept."""
 
 DOUBTFUL = -1
 """The shard of names that had no data left when they were expired: a look at the data decides."""
+
+_GROUP = "\0"
+"""What marks a group among the layouts: no interval's name has it."""
 
 _DOUBT = 86_400
 """How long a name stays doubtful, in seconds: longer than any write is on its way."""
 
 TABLES = {
     "kairos_names": (
-        "table_name text, interval text, shard int, name text, generation bigint, until bigint, "
-        "PRIMARY KEY ((table_name, interval, shard), name, generation, until)"
+        "table_name text, intervals text, shard int, name text, generation bigint, until bigint, "
+        "PRIMARY KEY ((table_name, intervals, shard), name, generation, until)"
     ),
     "kairos_parts": (
         "table_name text, name text, interval text, part bigint, generation bigint, shard int, until bigint, "
@@ -40,14 +44,12 @@ TABLES = {
         "table_name text, name text, interval text, generation bigint, high bigint, "
         "PRIMARY KEY ((table_name, name), interval, generation, high)"
     ),
-    "kairos_layouts": (
-        "table_name text, interval text, layout text, PRIMARY KEY ((table_name), interval)"
-    ),
+    "kairos_layouts": ("table_name text, interval text, layout text, PRIMARY KEY ((table_name), interval)"),
 }
 """Table -> its columns."""
 
 
-@define(frozen=True)
+@frozen
 class Part:
     """A partition of the data, as the index knows it."""
 
@@ -58,11 +60,71 @@ class Part:
     until: int = 0
 
 
-class Index:
-    """Statements on the index tables of one timeseries."""
+@frozen
+class Group:
+    """The intervals of a timeseries, as JSON: names are listed under all of them together.
 
-    def __init__(self, prepare: Callable[[str, int], Prepared], keyspace: str, table_name: str) -> None:
+    An insert goes to all intervals at once, so that one entry says what as many entries would.
+    """
+
+    text: str
+
+    @classmethod
+    def of(cls, intervals: Iterable[str]) -> Group:
+        """Return the group of some intervals."""
+        return cls(json.dumps(sorted(intervals)))
+
+    @property
+    def intervals(self) -> frozenset[str]:
+        """The intervals."""
+        return frozenset(json.loads(self.text))
+
+    def generation(self, cuts: Mapping[str, Cuts]) -> int:
+        """Return a number that grows with every cut of a name in these intervals."""
+        return sum(
+            max((cut.generation for cut in cuts[interval]), default=0)
+            for interval in cuts.keys() & self.intervals
+        )
+
+
+@define
+class Entry:
+    """What the index is to know of one name.
+
+    Attributes
+    ----------
+    generation
+        Of the group, by the name's cuts.
+    parts
+        Partitions, and the times to live of their entries; 0: for ever.
+    """
+
+    generation: int
+    parts: list[tuple[Part, int]] = Factory(list)
+
+
+class Index:
+    """Statements on the index tables of one timeseries.
+
+    Parameters
+    ----------
+    prepare
+        Prepares a statement that writes so many rows.
+    keyspace, table_name
+        Where the timeseries is.
+    intervals
+        Its intervals.
+    """
+
+    def __init__(
+        self,
+        prepare: Callable[[str, int], Prepared],
+        keyspace: str,
+        table_name: str,
+        intervals: Iterable[str],
+    ) -> None:
         self._table = table_name
+        self.group = Group.of(intervals)
         names, parts, cuts, layouts = (f'"{keyspace}".{table}' for table in TABLES)
         mine = "table_name = ? AND name = ?"
         self._cuts = prepare(f"SELECT interval, generation, high FROM {cuts} WHERE {mine}", 0)
@@ -87,13 +149,13 @@ class Index:
             "AND until = ?",
             1,
         )
-        here = "table_name = ? AND interval = ? AND shard = ?"
+        here = "table_name = ? AND intervals = ? AND shard = ?"
         self._doubtful = prepare(f"SELECT name FROM {names} WHERE {here}", 0)
         every = ", ".join(map(str, range(NAME_SHARDS)))
-        sure = f"table_name = ? AND interval = ? AND shard IN ({every})"
+        sure = f"table_name = ? AND intervals = ? AND shard IN ({every})"
         self._names = prepare(f"SELECT name FROM {names} WHERE {sure}", 0)
         self._add_name = prepare(
-            f"INSERT INTO {names} (table_name, interval, shard, name, generation, until) "
+            f"INSERT INTO {names} (table_name, intervals, shard, name, generation, until) "
             "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?",
             1,
         )
@@ -137,55 +199,81 @@ class Index:
             self._table, name, part.interval, part.part, part.generation, part.shard, part.until
         )
 
-    def register(self, found: Mapping[str, Iterable[tuple[Part, int, int]]]) -> list[Request]:
-        """Write (partition, generation of the name, time to live) of names: one batch for each partition."""
+    def register(self, found: Mapping[str, Entry]) -> list[Request]:
+        """Write entries of names, in few batches, each of one partition."""
         requests = []
-        names: dict[tuple[str, int], set[tuple[str, int, int, int]]] = defaultdict(set)
-        for name, parts in found.items():
+        names: dict[int, list[list[bytes]]] = defaultdict(list)
+        add_part, add_name = self._add_part.statement.bind, self._add_name.statement.bind
+        for name, entry in found.items():
             rows = []
-            for part, generation, ttl in parts:
+            for part, ttl in entry.parts:
                 row = (name, part.interval, part.part, part.generation, part.shard, part.until, ttl)
-                rows.append(self._add_part.statement.bind((self._table, *row)).values)
-                shard = shard_of(name)
-                names[part.interval, shard].add((name, generation, part.until, ttl))
+                rows.append(add_part((self._table, *row)).values)
             requests += batches(BatchType.UNLOGGED, self._add_part, rows)
-        for (interval, shard), some in names.items():
-            bind = self._add_name.statement.bind
-            rows = [bind((self._table, interval, shard, *row)).values for row in some]
+            until = min((part.until for part, _ in entry.parts), key=lambda until: (until != 0, -until))
+            ttl = max(ttl for _, ttl in entry.parts) if until else 0
+            shard = shard_of(name)
+            entered = (self._table, self.group.text, shard, name, entry.generation, until, ttl)
+            names[shard].append(add_name(entered).values)
+        for rows in names.values():
             requests += batches(BatchType.UNLOGGED, self._add_name, rows)
         return requests
 
     # names
 
-    def names(self, interval: str) -> Request:
-        """Read the names of an interval."""
-        return self._names(self._table, interval)
+    def names(self, group: Group) -> Request:
+        """Read the names of a group."""
+        return self._names(self._table, group.text)
 
-    def doubtful(self, interval: str) -> Request:
-        """Read the names of an interval that are doubtful."""
-        return self._doubtful(self._table, interval, DOUBTFUL)
+    def doubtful(self, group: Group) -> Request:
+        """Read the names of a group that are doubtful."""
+        return self._doubtful(self._table, group.text, DOUBTFUL)
 
-    def doubt(self, name: str, interval: str, generation: int) -> Request:
+    def add_name(self, name: str, group: Group, generation: int) -> Request:
+        """Note that a name has data."""
+        return self._add_name(self._table, group.text, shard_of(name), name, generation, 0, 0)
+
+    def doubt(self, name: str, group: Group, generation: int) -> Request:
         """Note that a name had no data."""
-        return self._add_name(self._table, interval, DOUBTFUL, name, generation, 0, _DOUBT)
+        return self._add_name(self._table, group.text, DOUBTFUL, name, generation, 0, _DOUBT)
 
-    def drop_name(self, name: str, interval: str, before: int) -> Request:
+    def drop_name(self, name: str, group: Group, before: int) -> Request:
         """Remove a name's entries of older generations."""
-        return self._drop_name(self._table, interval, shard_of(name), name, before)
+        return self._drop_name(self._table, group.text, shard_of(name), name, before)
 
     # layouts
 
     def layouts(self) -> Request:
-        """Read (interval, layout)."""
+        """Read the layouts and the groups; :func:`layouts_found` understands the answer."""
         return self._layouts(self._table)
 
     def record(self, interval: str, layout: str) -> Request:
         """Record a layout if there is none."""
         return self._record(self._table, interval, layout)
 
+    def record_group(self) -> Request:
+        """Record this timeseries' own group."""
+        return self._record(self._table, _GROUP + self.group.text, "")
+
     def forget(self, interval: str) -> Request:
         """Remove a layout."""
         return self._forget(self._table, interval)
+
+    def forget_group(self, group: Group) -> Request:
+        """Remove a group, of which no name has data."""
+        return self._forget(self._table, _GROUP + group.text)
+
+
+def layouts_found(rows: Rows) -> tuple[dict[str, str], list[Group]]:
+    """Return interval -> layout, and the groups."""
+    layouts: dict[str, str] = {}
+    groups = []
+    for interval, layout in rows:
+        if interval.startswith(_GROUP):
+            groups.append(Group(interval.removeprefix(_GROUP)))
+        else:
+            layouts[interval] = layout
+    return layouts, groups
 
 
 def shard_of(name: str) -> int:

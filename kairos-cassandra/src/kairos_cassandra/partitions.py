@@ -16,7 +16,19 @@ from attrs import frozen
 
 from kairos.intervals import Interval
 
-__all__ = ["BUCKETS", "EVERY", "FLAT", "Cut", "Cuts", "Reign", "generation", "needed", "part_of", "parts_of", "reigns"]
+__all__ = [
+    "BUCKETS",
+    "EVERY",
+    "FLAT",
+    "Cut",
+    "Cuts",
+    "Reign",
+    "generation",
+    "needed",
+    "part_of",
+    "parts_of",
+    "reigns",
+]
 
 BUCKETS = 10_000
 """How many buckets of the finest step one partition spans."""

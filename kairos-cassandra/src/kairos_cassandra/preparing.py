@@ -30,7 +30,7 @@ _ROWS = 100
 """What a batch of one partition gains by more than this many rows is little."""
 
 
-class Repeatable(RetryPolicy):
+class Repeatable(RetryPolicy):  # type: ignore[misc]
     """Sends again what may be: reads, and rows that have a key of their own. Three times, on the next host."""
 
     def on_read_timeout(self, query: Any, *args: Any, retry_num: int = 0, **kwargs: Any) -> Any:

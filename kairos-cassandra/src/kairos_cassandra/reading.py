@@ -69,10 +69,9 @@ class Reader:
         guessed = self._direct(cuts, parts, first, last) if direct else []
         requests += self._requests(name, interval, guessed)
         answers = yield Round(requests)
-        if stale:
-            cuts_now = self._memo.learn(name, cuts_by_interval(answers.pop(0)), asked).of(interval)
-        else:
-            cuts_now = cuts
+        cuts_now = (
+            self._memo.learn(name, cuts_by_interval(answers.pop(0)), asked).of(interval) if stale else cuts
+        )
         if not indexed and cuts_now == cuts:
             return self._data.collect(answers)
         wanted = self._direct(cuts_now, parts, first, last)
@@ -92,9 +91,7 @@ class Reader:
         cuts, there = yield Round([self._index.cuts(name), self._index.parts(name, interval, parts)])
         known = self._memo.learn(name, cuts_by_interval(cuts), asked)
         found = self._index.parts_found(interval, there)
-        return slices(
-            known.of(interval), ((p.part, p.generation, p.shard) for p in found), first, last
-        )
+        return slices(known.of(interval), ((p.part, p.generation, p.shard) for p in found), first, last)
 
     def _direct(self, cuts: Cuts, parts: range, first: int, last: int) -> list[Slice]:
         if not cuts:
@@ -107,5 +104,3 @@ class Reader:
             self._data.read(place(name, interval, generation, part, shard), low, high)
             for part, generation, shard, low, high in some
         ]
-
-

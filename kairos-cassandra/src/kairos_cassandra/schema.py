@@ -126,7 +126,7 @@ def _columns(shared: Shared, keyspace: str, table_name: str) -> dict[str, str] |
         "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s",
         (keyspace, table_name),
     )
-    return dict(rows) if rows else None  # type: ignore[arg-type]
+    return dict(rows) if rows else None
 
 
 def _required(columns: dict[str, str] | None) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import define
 
-from .rounds import Protocol, Request, Round, Rows
+from .rounds import Protocol, Round, Rows
 
 __all__ = ["WINDOW", "Sender"]
 
@@ -105,5 +105,3 @@ def _rows(result: Any) -> Rows:
         result.fetch_next_page()
         rows += result.current_rows
     return rows
-
-

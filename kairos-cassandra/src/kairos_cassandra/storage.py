@@ -14,7 +14,7 @@ from .catalog import Catalog
 from .clusters import Shared, Target, of_session
 from .data import DataTable
 from .fetching import Table
-from .index import Index
+from .index import Group, Index, layouts_found
 from .known import Memo
 from .preparing import Once, Prepared, Repeatable
 from .reading import Reader
@@ -99,7 +99,9 @@ class CassandraStorage(Storage):
         shared, data = self._shared, self._data
         make_ready(shared, self._keyspace, self._table_name, data, self._replication)
         self._sender = Sender(shared.session, shared.arguments)
-        self._index = patiently(lambda: Index(self._prepare, self._keyspace, self._table_name))
+        self._index = patiently(
+            lambda: Index(self._prepare, self._keyspace, self._table_name, self._intervals)
+        )
         patiently(lambda: data.prepare(self._prepare, self._prepare_once))
         memo = Memo()
         expiry = Expiry(not data.counters and takes_far_deadlines(shared))
@@ -125,8 +127,11 @@ class CassandraStorage(Storage):
 
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts."""
+        return self._recorded()[0]
+
+    def _recorded(self) -> tuple[dict[str, str], list[Group]]:
         (rows,) = self._sender.send(Round([self._index.layouts()]))
-        return dict(rows)  # type: ignore[arg-type]
+        return layouts_found(rows)
 
     def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
@@ -141,7 +146,9 @@ class CassandraStorage(Storage):
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
         """Remove recorded layouts."""
-        self._sender.send(Round([self._index.forget(interval) for interval in intervals]))
+        forget = [self._index.forget(interval) for interval in intervals]
+        empty = [group for group in self._recorded()[1] if group.intervals <= set(intervals)]
+        self._sender.send(Round([*forget, *map(self._index.forget_group, empty)]))
         for interval in intervals:
             self._writer.recorded.pop(interval, None)
 
@@ -195,5 +202,3 @@ class CassandraStorage(Storage):
         shared, self._shared = self._shared, None
         if shared is not None and isinstance(self._target, Target):
             self._target.release(shared)
-
-

@@ -26,7 +26,9 @@ class TimeUUIDs:
         self._lock = Lock()
         self._last = 0
         # A random node and clock sequence: two processes never make one and the same
-        self._tail = bytes([0x80 | os.urandom(1)[0] & 0x3F, *os.urandom(1), os.urandom(1)[0] | 1, *os.urandom(5)])
+        self._tail = bytes(
+            [0x80 | os.urandom(1)[0] & 0x3F, *os.urandom(1), os.urandom(1)[0] | 1, *os.urandom(5)]
+        )
 
     def make(self, n: int) -> list[bytes]:
         """Return n of them, ascending."""

@@ -53,7 +53,9 @@ class Address:
         try:
             context = ssl.create_default_context(cafile=self.tls_ca or None)
         except OSError as error:
-            raise InvalidValue(f"tls_ca must be a file of certificates; got {show(self.tls_ca)}: {error}") from error
+            raise InvalidValue(
+                f"tls_ca must be a file of certificates; got {show(self.tls_ca)}: {error}"
+            ) from error
         context.check_hostname = False  # nodes are found by their addresses
         return context
 

@@ -15,7 +15,7 @@ from kairos.steps import Relative
 from kairos.storage import Batch
 
 from .data import DataTable, place
-from .index import Index, Part, cuts_by_interval
+from .index import Entry, Index, Part, cuts_by_interval, layouts_found
 from .known import Known, Memo, Shard, now
 from .partitions import BUCKETS, generation
 from .preparing import Values, batch, batches, pack_int
@@ -121,10 +121,9 @@ class Writer:
         asked = now()
         stale = [name for name in names if self._memo.get(name).until < asked]
         looks = self._shard_looks(batch, names)
-        recorded = [self._index.layouts()] if self.recorded else []
-        answers = yield Round([*recorded, *map(self._index.cuts, stale), *(request for _, request in looks)])
-        if recorded:
-            yield from self._check_layouts(dict(answers.pop(0)))  # type: ignore[arg-type]
+        own = [self._index.layouts(), *map(self._index.cuts, stale)]
+        layouts, *answers = yield Round([*own, *(request for _, request in looks)])
+        yield from self._check_layouts(layouts)
         for name, rows in zip(stale, answers, strict=False):
             self._memo.learn(name, cuts_by_interval(rows), asked)
         known = {name: self._memo.get(name) for name in names}
@@ -135,12 +134,13 @@ class Writer:
             yield from self._register(missing, groups, known, batch.now)
         asked = now()
         late = [name for name, what in known.items() if what.until < asked]
-        answers = yield Round([*requests, *map(self._index.cuts, late)])
+        answers = yield Round([*requests, self._index.layouts(), *map(self._index.cuts, late)])
+        yield from self._check_layouts(answers[len(requests)])  # a delete_all may have come between
         rubbish: list[Request] = []
-        for name, rows in zip(late, answers[len(requests) :], strict=True):
+        for name, rows in zip(late, answers[len(requests) + 1 :], strict=True):
             if self._memo.learn(name, cuts_by_interval(rows), asked) is not known[name]:
                 # Deleted meanwhile: it counts as written before that, but its deleter may have missed these entries
-                rubbish += self._dead_entries(name, [m for m in missing if m[0][0] == name])
+                rubbish += self._dead_entries(name, [m for m in missing if m[0][0] == name], groups)
         if rubbish:
             yield Round(rubbish)
 
@@ -230,7 +230,7 @@ class Writer:
         """Return requests for the shards of parts that this handle has not written to."""
         if not self._data.collects:
             return []
-        wanted = {}
+        wanted: dict[tuple[str, str, int], None] = {}
         for write in batch.writes:
             part = (write.i if write.r is None else write.r) // BUCKETS
             for name in write.rows:
@@ -239,9 +239,7 @@ class Writer:
         return [
             ((name, interval), self._index.parts(name, interval, range(part, part + 1)))
             for name, interval, part in wanted
-            if not any(
-                key[0] == interval and key[2] == part for key in self._memo.get(name).shards
-            )
+            if not any(key[0] == interval and key[2] == part for key in self._memo.get(name).shards)
         ]
 
     def _learn_shards(self, known: Mapping[str, Known], looks: Sequence[Any], answers: Sequence[Any]) -> None:
@@ -261,15 +259,16 @@ class Writer:
         groups: Mapping[Key, Rows],
         known: Mapping[str, Known],
         at: float,
-    ) -> dict[str, list[tuple[Part, int, int]]]:
+    ) -> dict[str, Entry]:
         """Return what the index is to know of partitions."""
-        entries: dict[str, list[tuple[Part, int, int]]] = {}
+        entries: dict[str, Entry] = {}
         for key, shard in missing:
             name, interval, g, part = key
             longest = max((ttl or math.inf for _, _, _, ttl in groups[key]), default=math.inf)
             until, ttl = self._until(interval, longest, at)
-            latest = max((cut.generation for cut in known[name].of(interval)), default=0)
-            entries.setdefault(name, []).append((Part(interval, part, g, shard, until), latest, ttl))
+            if name not in entries:
+                entries[name] = Entry(self._index.group.generation(known[name].cuts))
+            entries[name].parts.append((Part(interval, part, g, shard, until), ttl))
         return entries
 
     def _until(self, interval: str, longest: float, at: float) -> tuple[int, int]:
@@ -283,28 +282,42 @@ class Writer:
         ttl = self._expiry.ttl(until, at)
         return (until, ttl) if ttl else (0, 0)
 
-    def _dead_entries(self, name: str, missing: Sequence[tuple[Key, int]]) -> list[Request]:
+    def _dead_entries(
+        self, name: str, missing: Sequence[tuple[Key, int]], groups: Mapping[Key, Rows]
+    ) -> list[Request]:
+        """Return what removes entries that have just been made, of generations that are dead now."""
+        cuts, index = self._memo.get(name), self._index
         requests = []
-        cuts = self._memo.get(name)
-        for (_, interval, g, part), shard in missing:
-            latest = max((cut.generation for cut in cuts.of(interval)), default=0)
-            if g < latest:
-                requests.append(self._index.drop_name(name, interval, latest))
-                requests.append(self._index.drop_part(name, Part(interval, part, g, shard)))
+        for key, shard in missing:
+            interval, g, part = key[1:]
+            if all(generation(cuts.of(interval), i) > g for i, _, _, _ in groups[key]):
+                requests.append(index.drop_part(name, Part(interval, part, g, shard)))
+        if len(requests) == len(missing):
+            requests.append(index.drop_name(name, index.group, index.group.generation(cuts.cuts)))
         return requests
 
-    def _check_layouts(self, there: Mapping[str, str]) -> Protocol[None]:
-        """See that the place still has the layouts that this handle writes; record those that were forgotten."""
-        lost = [interval for interval in self.recorded if interval not in there]
+    def _check_layouts(self, rows: Any) -> Protocol[None]:
+        """See that the place still has what this handle recorded; record again what was forgotten."""
+        there, groups = layouts_found(rows)
+        lost = [
+            self._index.record(interval, layout)
+            for interval, layout in self.recorded.items()
+            if interval not in there
+        ]
+        if self._index.group not in groups:
+            lost.append(self._index.record_group())
         if lost:
-            yield Round([self._index.record(interval, self.recorded[interval]) for interval in lost])
+            yield Round(lost)
+        if len(lost) > (self._index.group not in groups):
             (rows,) = yield Round([self._index.layouts()])
-            there = dict(rows)  # type: ignore[arg-type]
+            there, _ = layouts_found(rows)
         for interval, layout in self.recorded.items():
             found = there.get(interval, layout)
             if found != layout:
                 check_layout(interval, found, layout)
-                raise SchemaMismatch(f"interval {interval!r}: the layout of this place has changed to {found!r}")
+                raise SchemaMismatch(
+                    f"interval {interval!r}: the layout of this place has changed to {found!r}"
+                )
 
 
 def _names(batch: Batch) -> list[str]:
@@ -325,5 +338,3 @@ def _part_seconds(interval: Interval) -> int | None:
     if isinstance(finest, Relative):
         return finest.seconds * BUCKETS
     return 366 * 86_400 if finest.text == "daily" else None
-
-
