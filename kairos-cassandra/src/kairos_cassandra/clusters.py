@@ -118,7 +118,8 @@ class Target:
         config.setdefault("protocol_version", 5)
         if not any(key in config for key in _LEGACY):
             local = DCAwareRoundRobinPolicy(address.local_dc or "")
-            profile = ExecutionProfile(load_balancing_policy=TokenAwarePolicy(local))
+            more = {} if address.timeout is None else {"request_timeout": address.timeout}
+            profile = ExecutionProfile(load_balancing_policy=TokenAwarePolicy(local), **more)
             config["execution_profiles"] = {EXEC_PROFILE_DEFAULT: profile}
         cluster = Cluster(**config)
         try:

@@ -17,7 +17,7 @@ __all__ = ["KEYSPACE", "PORT", "Address", "check_keyspace", "parse"]
 PORT = 9042
 KEYSPACE = "kairos"
 _THRIFT = 9160
-_PARAMETERS = ("consistency", "local_dc", "tls", "tls_ca")
+_PARAMETERS = ("consistency", "local_dc", "timeout", "tls", "tls_ca")
 
 
 @frozen
@@ -34,6 +34,8 @@ class Address:
         None: the URL has none.
     consistency, local_dc
         None: the URL has none.
+    timeout
+        How long a statement may take, in seconds; None: as the driver has it.
     tls_ca
         A file of certificates to trust; "": those of the system. None: no TLS.
     """
@@ -44,6 +46,7 @@ class Address:
     password: str | None = field(repr=False)
     consistency: str | None = None
     local_dc: str | None = None
+    timeout: float | None = None
     tls_ca: str | None = None
 
     def ssl_context(self) -> ssl.SSLContext | None:
@@ -86,6 +89,7 @@ def parse(url: str) -> Address | None:
         unquote(password) if colon else None,
         parameters.get("consistency"),
         parameters.get("local_dc"),
+        _timeout(parameters.get("timeout")),
         parameters.get("tls_ca", "") if tls == "true" else None,
     )
 
@@ -109,6 +113,16 @@ def _parameters(query: str) -> Mapping[str, str]:
                 "all else goes to client_config"
             )
     return found
+
+
+def _timeout(text: str | None) -> float | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"\d+(\.\d+)?", text) or not float(text):
+        raise InvalidValue(
+            f"timeout in a cassandra:// URL must be seconds, as in timeout=2.5; got {show(text)}"
+        )
+    return float(text)
 
 
 def _hosts(text: str) -> tuple[tuple[str, int], ...]:
