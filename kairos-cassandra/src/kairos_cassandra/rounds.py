@@ -10,8 +10,13 @@ from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeVar
 
 from attrs import define, field
+from cassandra import WriteTimeout
+from cassandra.protocol import ErrorMessage
 
-__all__ = ["Protocol", "Request", "Round", "Rows", "together"]
+__all__ = ["Protocol", "Request", "Round", "Rows", "in_turn", "together"]
+
+_CAS_UNKNOWN = 0x1700
+_ATTEMPTS = 5
 
 Result = TypeVar("Result")
 Rows = list[tuple[Any, ...]]
@@ -75,3 +80,19 @@ def together(protocols: Iterable[Protocol[Result]]) -> Protocol[list[Result]]:
         for key, one in rounds.items():
             answers[key] = [next(rows) for _ in one.requests]
     return [results[key] for key in sorted(results)]
+
+
+def in_turn(conditional: Iterable[Request]) -> Protocol[None]:
+    """Send statements with a condition one by one: those of one partition get in each other's way.
+
+    One whose outcome is unknown is sent again: it does nothing if it was carried out.
+    """
+    for request in conditional:
+        for attempt in range(_ATTEMPTS):
+            try:
+                yield Round([request])
+            except (ErrorMessage, WriteTimeout) as error:
+                if attempt == _ATTEMPTS - 1 or getattr(error, "code", _CAS_UNKNOWN) != _CAS_UNKNOWN:
+                    raise
+            else:
+                break

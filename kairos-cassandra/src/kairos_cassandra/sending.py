@@ -38,7 +38,12 @@ class Sender:
         try:
             wanted = next(protocol)
             while True:
-                wanted = protocol.send(self.send(wanted))
+                try:
+                    answers = self.send(wanted)
+                except Exception as error:
+                    wanted = protocol.throw(error)
+                else:
+                    wanted = protocol.send(answers)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         finally:

@@ -18,7 +18,7 @@ from .index import Group, Index, layouts_found
 from .known import Memo
 from .preparing import Once, Prepared, Repeatable
 from .reading import Reader
-from .rounds import Round, together
+from .rounds import Round, in_turn, together
 from .schema import make_ready, patiently, takes_far_deadlines
 from .sending import Sender
 from .writing import Expiry, Writer
@@ -138,7 +138,7 @@ class CassandraStorage(Storage):
         there = self.layouts()
         missing = [self._index.record(*item) for item in layouts.items() if item[0] not in there]
         if missing:
-            self._sender.send(Round(missing))
+            self._sender.run(in_turn(missing))
             there = self.layouts()
         found = {interval: there.get(interval, layout) for interval, layout in layouts.items()}
         self._writer.recorded.update(found)
@@ -148,7 +148,7 @@ class CassandraStorage(Storage):
         """Remove recorded layouts."""
         forget = [self._index.forget(interval) for interval in intervals]
         empty = [group for group in self._recorded()[1] if group.intervals <= set(intervals)]
-        self._sender.send(Round([*forget, *map(self._index.forget_group, empty)]))
+        self._sender.run(in_turn([*forget, *map(self._index.forget_group, empty)]))
         for interval in intervals:
             self._writer.recorded.pop(interval, None)
 

@@ -19,7 +19,7 @@ from .index import Entry, Index, Part, cuts_by_interval, layouts_found
 from .known import Known, Memo, Shard, now
 from .partitions import BUCKETS, generation
 from .preparing import Values, batch, batches, pack_int
-from .rounds import Protocol, Request, Round
+from .rounds import Protocol, Request, Round, in_turn
 
 __all__ = ["SLACK", "Expiry", "Writer"]
 
@@ -306,8 +306,7 @@ class Writer:
         ]
         if self._index.group not in groups:
             lost.append(self._index.record_group())
-        if lost:
-            yield Round(lost)
+        yield from in_turn(lost)
         if len(lost) > (self._index.group not in groups):
             (rows,) = yield Round([self._index.layouts()])
             there, _ = layouts_found(rows)
