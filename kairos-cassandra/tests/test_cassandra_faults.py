@@ -156,7 +156,7 @@ def race(url, counts, processes, increments, meanwhile):
 
 
 def test_nodes_die_under_load(own_engine, keyspace_url, replication):
-    ring = own_engine("cassandra-ring", timeout=3)
+    ring = own_engine("cassandra-ring", durable=True, timeout=3)
     url = f"{keyspace_url(ring)}?consistency=QUORUM&timeout=5"
     _, second, third = ring.nodes
     place = {"intervals": BOTH, "create_keyspace": replication["cassandra-ring"], "type": "count"}
