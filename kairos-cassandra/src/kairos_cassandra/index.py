@@ -17,7 +17,7 @@ from .partitions import Cut, Cuts
 from .preparing import Prepared, batches
 from .rounds import Request, Rows
 
-__all__ = ["TABLES", "Entry", "Group", "Index", "Part", "cuts_by_interval", "layouts_found"]
+__all__ = ["GRACE", "TABLES", "Entry", "Group", "Index", "Part", "cuts_by_interval", "layouts_found"]
 
 NAME_SHARDS = 16
 """In how many partitions the names of one group are kept."""
@@ -30,6 +30,13 @@ _GROUP = "\0"
 
 _DOUBT = 86_400
 """How long a name stays doubtful, in seconds: longer than any write is on its way."""
+
+GRACE = {"kairos_cuts": 10_800}
+"""Table -> how long its tombstones are kept, where it is shorter than usual, in seconds.
+
+A cut is only removed when a later one says more: were it to come back, it would mean nothing. What is read beside every write
+should not go over tombstones of ten days.
+"""
 
 TABLES = {
     "kairos_names": (

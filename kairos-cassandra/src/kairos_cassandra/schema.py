@@ -13,7 +13,7 @@ from kairos.errors import InvalidType, InvalidValue, SchemaMismatch, show
 
 from .clusters import Shared
 from .data import DataTable
-from .index import TABLES
+from .index import GRACE, TABLES
 
 __all__ = ["check_replication", "make_ready", "patiently", "takes_far_deadlines"]
 
@@ -63,7 +63,8 @@ def make_ready(
     }
     for table, columns in TABLES.items():
         if table not in there:
-            _create(shared, f'CREATE TABLE IF NOT EXISTS "{keyspace}".{table} ({columns})')
+            grace = f" WITH gc_grace_seconds = {GRACE[table]}" if table in GRACE else ""
+            _create(shared, f'CREATE TABLE IF NOT EXISTS "{keyspace}".{table} ({columns}){grace}')
 
 
 def patiently(work: Callable[[], T]) -> T:
