@@ -3,7 +3,7 @@
     python benchmarks/cassandra_costs.py counts [--increments 10 1000 100000]
     python benchmarks/cassandra_costs.py partitions [--points 1000000]
 
-Starts a node of its own (tools/engines). A write is one increment of a bucket of one interval; a read is of that bucket.
+Starts a node of its own (tools/engines). A write is one increment of one bucket; a read is of that bucket.
 """
 
 from __future__ import annotations

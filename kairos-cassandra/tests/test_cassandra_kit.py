@@ -13,13 +13,11 @@ class Kit(Suite):
 
     profile = "quick"  # a history is hundreds of round trips; `--kairos-profile ci` overrides it
     server: ClassVar = "cassandra"
-    replication_factor: ClassVar = 1
-    more: ClassVar = {}
 
     @classmethod
     def options_for(cls, kind):
-        replication = {"class": "SimpleStrategy", "replication_factor": cls.replication_factor}
-        return {"create_keyspace": replication, **cls.more}
+        factor = 1 if cls.server == "cassandra" else 3
+        return {"create_keyspace": {"class": "SimpleStrategy", "replication_factor": factor}}
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -29,24 +27,33 @@ class Kit(Suite):
             yield url  # while one is open, the others share its connections
 
 
+class Log(Kit):
+    """Increments as rows: of the kinds that count; the others are the same either way."""
+
+    @classmethod
+    def options_for(cls, kind):
+        return {"counts": "log", **super().options_for(kind)}
+
+    @pytest.fixture(params=["count", "histogram"])
+    def kind(self, request):
+        return request.param
+
+
 class TestCounters(Kit):
     """The default."""
 
 
-class TestLog(Kit):
-    """Increments as rows."""
-
-    more: ClassVar = {"counts": "log"}
+class TestLog(Log):
+    """On one node."""
 
 
 class TestRingCounters(Kit):
     """Three nodes, each with all data."""
 
     server = "cassandra-ring"
-    replication_factor = 3
 
 
-class TestRingLog(TestRingCounters):
+class TestRingLog(Log):
     """Three nodes, increments as rows."""
 
-    more: ClassVar = {"counts": "log"}
+    server = "cassandra-ring"

@@ -46,12 +46,9 @@ def make_ready(
     shared: Shared, keyspace: str, table_name: str, data: DataTable, replication: dict[str, str] | None
 ) -> None:
     """Create the keyspace, if asked to, and the tables that are missing; see that the data's table fits."""
-    if not _execute(
-        shared, "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s", (keyspace,)
-    ):
-        _create_keyspace(shared, keyspace, replication)
     found = _columns(shared, keyspace, table_name)
     if found is None:
+        _ensure_keyspace(shared, keyspace, replication)
         _create(shared, data.create)
         found = patiently(lambda: _required(_columns(shared, keyspace, table_name)))
     _check_columns(data, table_name, found)
@@ -93,7 +90,11 @@ def takes_far_deadlines(shared: Shared) -> bool:
     return bool(rows) and rows[0][0] in ("NONE", "UPGRADING")
 
 
-def _create_keyspace(shared: Shared, keyspace: str, replication: dict[str, str] | None) -> None:
+def _ensure_keyspace(shared: Shared, keyspace: str, replication: dict[str, str] | None) -> None:
+    look = "SELECT keyspace_name FROM system_schema.keyspaces WHERE keyspace_name = %s"
+    if _execute(shared, look, (keyspace,)):
+        return
+
     def statement(settings: str) -> str:
         return f'CREATE KEYSPACE IF NOT EXISTS "{keyspace}" WITH replication = {settings}'
 
