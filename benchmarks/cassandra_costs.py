@@ -91,7 +91,7 @@ def partitions(engine: Engine, points: int) -> None:
         print(f"read back in order in {time.perf_counter() - begun:.1f} s")
         session: Any = series._storage._shared.session  # type: ignore[attr-defined]
         rows = session.execute(
-            "SELECT shard, count(*) FROM series GROUP BY name, interval, generation, part, shard"
+            "SELECT shard, count(*) FROM kairos.series GROUP BY name, interval, generation, part, shard"
         )
         shards = [row[1] for row in rows]
         print(f"{len(shards)} partitions, the largest of {max(shards):,} rows")
