@@ -106,7 +106,8 @@ def partitions(engine: Engine, points: int) -> None:
         print(f"{table}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB on disk, compressed")
     with Timeseries(engine.url, type="series", intervals=ONE) as series:
         session = series._storage._shared.session  # type: ignore[attr-defined]
-        for row in session.execute("SELECT * FROM system_views.max_partition_size"):
+        sizes = session.execute("SELECT * FROM system_views.max_partition_size")
+        for row in filter(lambda row: row.keyspace_name == "kairos", sizes):
             print(row)
 
 

@@ -16,7 +16,7 @@ from .index import Group, Index, Part, cuts_by_interval, layouts_found
 from .known import LEASE, Memo, now
 from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of
 from .reading import Slice, slices
-from .rounds import Protocol, Request, Round, together
+from .rounds import Protocol, Request, Round, Rows, together
 
 __all__ = ["Catalog"]
 
@@ -105,13 +105,19 @@ class Catalog:
     def _found(self, name: str, intervals: Sequence[str]) -> Protocol[dict[str, Found]]:
         """Return what the index knows of a name."""
         asked = now()
-        cuts, *parts = yield Round(
+        answers = yield Round(
             [self._index.cuts(name), *(self._index.parts(name, interval) for interval in intervals)]
         )
-        known = self._memo.learn(name, cuts_by_interval(cuts), asked)
+        return self._understood(name, intervals, answers, asked)
+
+    def _understood(
+        self, name: str, intervals: Sequence[str], answers: Sequence[Rows], asked: float
+    ) -> dict[str, Found]:
+        """Return what the answers say: of the cuts, and of each interval's parts."""
+        known = self._memo.learn(name, cuts_by_interval(answers[0]), asked)
         return {
             interval: Found(known.of(interval), self._index.parts_found(interval, rows))
-            for interval, rows in zip(intervals, parts, strict=True)
+            for interval, rows in zip(intervals, answers[1:], strict=True)
         }
 
     def _edges(self, name: str, interval: str, some: Iterable[Slice], *, last: bool) -> list[Request]:
@@ -152,7 +158,11 @@ class Catalog:
         return count
 
     def _delete(self, name: str, scope: Scope) -> Protocol[bool]:
-        there = yield from self._found(name, tuple(scope))
+        asked = now()
+        layouts, *answers = yield Round(
+            [self._index.layouts(), self._index.cuts(name), *(self._index.parts(name, i) for i in scope)]
+        )
+        there = self._understood(name, tuple(scope), answers, asked)
         if not any(found.parts for found in there.values()):
             return False
         cuts = {interval: Cut(_latest(found.cuts) + 1, EVERY) for interval, found in there.items()}
@@ -164,47 +174,61 @@ class Catalog:
         answers = yield Round([*adding, *looks])
         live = any(answers[len(adding) :])
         removed = {interval: (found, cuts[interval]) for interval, found in there.items()}
-        late = yield from self._remove(name, removed)
-        yield from self._unlist(name, scope.keys(), late)
+        yield from self._remove(name, removed, scope.keys(), layouts_found(layouts)[1])
         return live
 
-    def _remove(self, name: str, cut: Mapping[str, tuple[Found, Cut]]) -> Protocol[Groups]:
-        """Remove what cuts have just cut off; wait until no handle trusts older ones. Return the groups then."""
+    def _remove(
+        self, name: str, cut: Mapping[str, tuple[Found, Cut]], emptied: Set[str], groups: Groups
+    ) -> Protocol[None]:
+        """Remove what cuts have just cut off, and wait until no handle trusts older ones.
+
+        Parameters
+        ----------
+        cut
+            Interval -> what was there, and the cut.
+        emptied
+            The intervals that have no data of the name now.
+        groups
+            The groups that there were.
+        """
         requests: list[Request] = []
+        cuts = dict(self._memo.get(name).cuts)
         for interval, (found, new) in cut.items():
             requests += self._removals(name, found.parts, new)
             kept = needed((*found.cuts, new))
             requests += [self._index.drop_cut(name, interval, old) for old in found.cuts if old not in kept]
+            cuts[interval] = kept
+        over = [group for group in groups if group.intervals <= emptied]
+        requests += [self._index.drop_name(name, group, group.generation(cuts)) for group in over]
         yield Round(requests, pause=LEASE * _MARGIN)
         asked = now()
-        cuts, layouts, *parts = yield Round(
-            [
-                self._index.cuts(name),
-                self._index.layouts(),
-                *(self._index.parts(name, interval) for interval in cut),
-            ]
+        layouts, *answers = yield Round(
+            [self._index.layouts(), self._index.cuts(name), *(self._index.parts(name, i) for i in cut)]
         )
-        self._memo.learn(name, cuts_by_interval(cuts), asked)
+        late = self._understood(name, tuple(cut), answers, asked)
         requests = []
-        for (interval, (_, new)), rows in zip(cut.items(), parts, strict=True):
-            requests += self._removals(name, self._index.parts_found(interval, rows), new)
+        for interval, (_, new) in cut.items():
+            requests += self._removals(name, late[interval].parts, new)
         if requests:
             yield Round(requests)
-        return [group for group in layouts_found(layouts)[1] if group.intervals & cut.keys()]
+            over = []  # who came late has put the name on the lists again
+        others = [group for group in layouts_found(layouts)[1] if group.intervals & cut.keys()]
+        yield from self._unlist(name, emptied, [group for group in others if group not in over])
 
-    def _unlist(self, name: str, removed: Set[str], groups: Groups) -> Protocol[None]:
+    def _unlist(self, name: str, emptied: Set[str], groups: Groups) -> Protocol[None]:
         """Take a name off the lists of groups that have no data of it any more."""
         cuts = self._memo.get(name).cuts
         requests = []
         for group in groups:
-            others = group.intervals - removed
+            others = group.intervals - emptied
             generation = group.generation(cuts)
             if others:  # a write that is on its way may still come: when in doubt the data is looked at
                 has = yield from self._has_any(name, dict.fromkeys(sorted(others)))
                 note = self._index.add_name if has else self._index.doubt
                 yield Round([note(name, group, generation)])
             requests.append(self._index.drop_name(name, group, generation))
-        yield Round(requests)
+        if requests:
+            yield Round(requests)
 
     def _removals(self, name: str, parts: Iterable[Part], new: Cut) -> list[Request]:
         """Return what removes the rows that a cut cuts off, and partitions that have no others."""
@@ -246,8 +270,7 @@ class Catalog:
         if any(answers):
             cut = Cut(_latest(found.cuts) + 1, first - 1)
             yield Round([self._index.add_cut(name, interval, cut)])
-            groups = yield from self._remove(name, {interval: (found, cut)})
-            yield from self._unlist(name, frozenset(), groups)
+            yield from self._remove(name, {interval: (found, cut)}, frozenset(), [])
 
 
 def _latest(cuts: Cuts) -> int:

@@ -12,7 +12,7 @@ from cassandra.query import BatchType
 from kairos.kinds import KIND_BY_NAME
 from kairos.storage import Buckets
 
-from .partitions import FLAT
+from .partitions import BUCKETS, FLAT
 from .preparing import Prepared, Values, pack_int, pack_long
 from .rounds import Request, Rows
 from .timeuuids import TimeUUIDs
@@ -93,6 +93,8 @@ class DataTable(ABC):
         self._serialize = self._value_serializer()
         self._one = prepare(self._reading("i = ?"), 0)
         self._range = prepare(self._reading("i >= ? AND i <= ?"), 0)
+        if self.counters and not self.collects:  # a partition has few more rows, all of them small: one page
+            self._range.statement.fetch_size = BUCKETS
         within = f"FROM {self.name} WHERE {_HERE} AND i >= ? AND i <= ?"
         self._first = prepare(f"SELECT i {within} LIMIT 1", 0)
         self._last = prepare(f"SELECT i {within} ORDER BY i DESC LIMIT 1", 0)

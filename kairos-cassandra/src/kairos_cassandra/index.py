@@ -25,6 +25,8 @@ NAME_SHARDS = 16
 DOUBTFUL = -1
 """The shard of names that had no data left when they were expired: a look at the data decides."""
 
+_NAMES_A_PAGE = 10_000
+
 _GROUP = "\0"
 """What marks a group among the layouts: no interval's name has it."""
 
@@ -34,8 +36,8 @@ _DOUBT = 86_400
 GRACE = {"kairos_cuts": 10_800}
 """Table -> how long its tombstones are kept, where it is shorter than usual, in seconds.
 
-A cut is only removed when a later one says more: were it to come back, it would mean nothing. What is read beside every write
-should not go over tombstones of ten days.
+A cut is only removed when a later one says more: it would mean nothing if it came back. What is read beside every
+write should not go over tombstones of ten days.
 """
 
 TABLES = {
@@ -161,6 +163,7 @@ class Index:
         every = ", ".join(map(str, range(NAME_SHARDS)))
         sure = f"table_name = ? AND intervals = ? AND shard IN ({every})"
         self._names = prepare(f"SELECT name FROM {names} WHERE {sure}", 0)
+        self._names.statement.fetch_size = _NAMES_A_PAGE
         self._add_name = prepare(
             f"INSERT INTO {names} (table_name, intervals, shard, name, generation, until) "
             "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?",

@@ -24,7 +24,7 @@ from .partitions import Cuts
 
 __all__ = ["LEASE", "SHARD_ROWS", "Known", "Memo", "Shard"]
 
-LEASE = 0.003
+LEASE = 0.002
 """For how long cuts that have been read may be trusted, in seconds."""
 
 SHARD_ROWS = 50_000
