@@ -64,6 +64,15 @@ def test_urls_that_are_refused(url, message):
 
 
 @pytest.mark.parametrize(
+    "url", ["cql://me:se/cret@h/k", "cql://me:se?cret@h/k", "cql://me:secret/@h", "cql://me:sec:ret"]
+)
+def test_a_password_that_is_not_encoded_is_not_shown(url):
+    with pytest.raises(InvalidValue, match="percent-encoded") as caught:
+        kairos.Timeseries(url, intervals=MINUTE)
+    assert "cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("options", "error", "message"),
     [
         ({"table_name": "a-b"}, InvalidValue, "table_name"),

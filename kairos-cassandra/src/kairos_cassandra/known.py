@@ -17,8 +17,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Mapping
+from threading import Lock
+from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory, define, field
 
 from .partitions import Cuts
 
@@ -43,18 +45,25 @@ class Shard:
 
     number: int = 0
     left: int = Factory(lambda: random.randint(1, SHARD_ROWS))
+    _lock: Any = field(factory=Lock)
 
     def take(self, rows: int) -> list[tuple[int, int]]:
         """Return (shard, how many rows go there) for so many rows."""
         taken = []
-        while rows:
-            if not self.left:
-                self.number, self.left = self.number + 1, SHARD_ROWS
-            here = min(rows, self.left)
-            taken.append((self.number, here))
-            self.left -= here
-            rows -= here
+        with self._lock:
+            while rows:
+                if not self.left:
+                    self.number, self.left = self.number + 1, SHARD_ROWS
+                here = min(rows, self.left)
+                taken.append((self.number, here))
+                self.left -= here
+                rows -= here
         return taken
+
+    def go_on(self, number: int) -> None:
+        """Write to a later shard, if this one is before it."""
+        with self._lock:
+            self.number = max(self.number, number)
 
 
 @define(eq=False)

@@ -76,6 +76,8 @@ def parse(url: str) -> Address | None:
         return None
     rest, _, query = rest.partition("?")
     rest, _, path = rest.partition("/")
+    if "@" in path or "@" in query:
+        raise InvalidValue("in the password of a cassandra:// URL @ : / ? must be percent-encoded")
     credentials, at, hosts = rest.rpartition("@")
     user, colon, password = credentials.partition(":")
     parameters = _parameters(query)
@@ -131,8 +133,9 @@ def _hosts(text: str) -> tuple[tuple[str, int], ...]:
     for host in text.split(",") if text else ["localhost"]:
         match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:@/ ]+)(?::(\d{1,5}))?", host)
         if match is None or (match[2] and not 0 < int(match[2]) < 65_536):
-            raise InvalidValue(
-                f"the hosts of a cassandra:// URL are host,host:port (IPv6 in brackets); got {show(text)}"
+            raise InvalidValue(  # what is there may be a part of a password
+                "the hosts of a cassandra:// URL are host,host:port (IPv6 in brackets); "
+                "in a password @ : / ? must be percent-encoded"
             )
         port = int(match[2]) if match[2] else None
         if port == _THRIFT:

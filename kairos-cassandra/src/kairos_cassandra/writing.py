@@ -250,8 +250,8 @@ class Writer:
                 key = (interval, found.generation, found.part)
                 if key not in shards:
                     shards[key] = Shard(found.shard)
-                elif shards[key].number < found.shard:
-                    shards[key].number = found.shard
+                else:
+                    shards[key].go_on(found.shard)
 
     def _entries(
         self,
@@ -332,8 +332,12 @@ def _names(batch: Batch) -> list[str]:
 
 
 def _part_seconds(interval: Interval) -> int | None:
-    """Return how long a part lasts; None: longer than any time to live."""
+    """Return how much later than another one the deadline of a bucket in the same part can be; None: for ever."""
     finest = interval.resolution or interval.step
     if isinstance(finest, Relative):
-        return finest.seconds * BUCKETS
-    return 366 * 86_400 if finest.text == "daily" else None
+        part = finest.seconds * BUCKETS
+    elif finest.text == "daily":
+        part = 366 * 86_400
+    else:
+        return None
+    return part + interval.step.nominal * 11 // 10  # months and years differ
