@@ -311,6 +311,13 @@ def test_a_range_over_many_parts_reads_those_that_are_there(open_series):
     assert [partition.first for partition in found] == [start] * 10
 
 
+def test_ints_and_fractions_of_many_buckets_in_one_call(open_series):
+    paid = open_series(type="count", counts="log", table_name="mixed_numbers")
+    paid.bulk_insert({60 * minute: {"a": [0.5, minute]} for minute in range(250)})
+    paid.bulk_insert({60 * minute: {"a": [minute]} for minute in range(250)})
+    assert paid.series("a", "minute", start=0, steps=250, collapse=True) == {0: 125 + 2 * sum(range(250))}
+
+
 @COUNTS
 def test_names_of_one_timeseries_among_others_with_other_intervals(open_series, counts):
     table = {"type": "count", "counts": counts, "table_name": f"mixed_{counts}"}

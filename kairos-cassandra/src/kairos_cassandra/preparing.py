@@ -15,7 +15,7 @@ from .rounds import Request
 __all__ = ["Once", "Prepared", "Repeatable", "Values", "batch", "batches", "pack_int", "pack_long"]
 
 Values = list[Any]
-"""The values of a statement, serialized."""
+"""The values of a statement, serialized; None: null."""
 
 pack_long = struct.Struct(">q").pack
 pack_int = struct.Struct(">i").pack
@@ -81,18 +81,22 @@ def batches(kind: BatchType, prepared: Prepared, many: Sequence[Values]) -> list
     if len(many) == 1:
         return [prepared.packed(many[0])]
     if len(many) <= _ROWS:
-        size = sum(map(len, many[0])) + sum(map(len, many[-1]))
+        size = _size(many[0]) + _size(many[-1])
         if size * len(many) < _BYTES:  # rows of a partition differ little
             return [batch(kind, prepared, many)]
     requests = []
     start = size = 0
     for at, values in enumerate(many):
-        own = sum(map(len, values))
+        own = _size(values)
         if at > start and (size + own > _BYTES or at - start >= _ROWS):
             requests.append(batch(kind, prepared, many[start:at]))
             start, size = at, 0
         size += own
     return [*requests, batch(kind, prepared, many[start:])]
+
+
+def _size(values: Values) -> int:
+    return sum(len(value) for value in values if value is not None)
 
 
 def batch(kind: BatchType, prepared: Prepared, many: Sequence[Values]) -> Request:
