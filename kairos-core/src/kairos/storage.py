@@ -142,6 +142,7 @@ class Capabilities:
     write_options: frozenset[str]
     folds: frozenset[Axis]
     transforms: frozenset[str]
+    unchecked_totals: bool = False
 
 
 @define  # made for every insert: frozen would cost three times as much

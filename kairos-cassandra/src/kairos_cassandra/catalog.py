@@ -1,0 +1,283 @@
+"""What is there: names, spans, deleting and expiring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from itertools import islice
+from typing import TypeVar
+
+from attrs import define
+
+from kairos.intervals import Interval
+from kairos.storage import Scope
+
+from .data import DataTable, place
+from .index import Group, Index, Part, cuts_by_interval, layouts_found
+from .known import LEASE, Memo, now
+from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of
+from .reading import Slice, slices
+from .rounds import Protocol, Request, Round, Rows, together
+
+__all__ = ["Catalog"]
+
+T = TypeVar("T")
+Groups = list[Group]
+
+CHUNK = 50
+"""How many names are worked on together."""
+_MARGIN = 1.2
+"""Who waits for leases waits this much longer: clocks that measure durations differ a little."""
+
+
+@define
+class Found:
+    """What the index knows of one name and interval."""
+
+    cuts: Cuts
+    parts: list[Part]
+
+    def live(self, first: int, last: int = EVERY) -> list[Slice]:
+        """Return what can hold buckets of a range."""
+        return slices(self.cuts, ((p.part, p.generation, p.shard) for p in self.parts), first, last)
+
+
+class Catalog:
+    """Names, spans, deleting and expiring for one handle.
+
+    Parameters
+    ----------
+    data, index, memo
+        The tables, and what is known of them.
+    intervals
+        The configured intervals.
+    """
+
+    def __init__(self, data: DataTable, index: Index, memo: Memo, intervals: Mapping[str, Interval]) -> None:
+        self._data = data
+        self._index = index
+        self._memo = memo
+        self._intervals = intervals
+
+    def names(self, scope: Scope) -> Protocol[set[str]]:
+        """Return the names with data."""
+        (rows,) = yield Round([self._index.layouts()])
+        groups = [group for group in layouts_found(rows)[1] if group.intervals & scope.keys()]
+        names: set[str] = set()
+        looked: set[str] = set()
+        for group in groups:
+            sure, doubtful = yield from self._listed(group)
+            if all(interval in scope and scope[interval] is None for interval in group.intervals):
+                names |= sure
+            else:
+                looked |= sure
+            looked |= doubtful
+        for some in _chunks(sorted(looked - names), CHUNK):
+            has = yield from together([self._has_any(name, scope) for name in some])
+            names.update(name for name, found in zip(some, has, strict=True) if found)
+        return names
+
+    def _listed(self, group: Group) -> Protocol[tuple[set[str], set[str]]]:
+        """Return the names of a group in the index, and the doubtful ones."""
+        requests = [self._index.names(group)]
+        if self._data.counters:  # others are not expired by hand
+            requests.append(self._index.doubtful(group))
+        sure, *doubtful = yield Round(requests)
+        return {row[0] for row in sure}, {row[0] for rows in doubtful for row in rows}
+
+    def _has_any(self, name: str, scope: Scope) -> Protocol[bool]:
+        """Return whether a name has data in a scope."""
+        for interval, first in scope.items():
+            if (yield from self._has(name, interval, first)):
+                return True
+        return False
+
+    def _has(self, name: str, interval: str, first: int | None) -> Protocol[bool]:
+        found = yield from self._found(name, (interval,))
+        low = LOWEST if first is None else first
+        least = None if first is None else parts_of(self._intervals[interval], first, first)[0]
+        some = [one for one in found[interval].live(low) if least is None or one[0] >= least]
+        for few in _chunks(some[::-1], 8):
+            answers = yield Round(self._edges(name, interval, few, last=True))
+            if any(answers):
+                return True
+        return False
+
+    def _found(self, name: str, intervals: Sequence[str]) -> Protocol[dict[str, Found]]:
+        """Return what the index knows of a name."""
+        asked = now()
+        answers = yield Round(
+            [self._index.cuts(name), *(self._index.parts(name, interval) for interval in intervals)]
+        )
+        return self._understood(name, intervals, answers, asked)
+
+    def _understood(
+        self, name: str, intervals: Sequence[str], answers: Sequence[Rows], asked: float
+    ) -> dict[str, Found]:
+        """Return what the answers say: of the cuts, and of each interval's parts."""
+        known = self._memo.learn(name, cuts_by_interval(answers[0]), asked)
+        return {
+            interval: Found(known.of(interval), self._index.parts_found(interval, rows))
+            for interval, rows in zip(intervals, answers[1:], strict=True)
+        }
+
+    def _edges(self, name: str, interval: str, some: Iterable[Slice], *, last: bool) -> list[Request]:
+        edge = self._data.last if last else self._data.first
+        return [edge(place(name, interval, g, part, shard), low, high) for part, g, shard, low, high in some]
+
+    def span(self, name: str, interval: str, at_least: int | None) -> Protocol[tuple[int, int] | None]:
+        """Return the first and last bucket from ``at_least``."""
+        found = yield from self._found(name, (interval,))
+        low = LOWEST if at_least is None else at_least
+        some = found[interval].live(low)
+        if at_least is not None:
+            least = parts_of(self._intervals[interval], at_least, at_least)[0]
+            some = [one for one in some if one[0] >= least]
+        parts = sorted({one[0] for one in some})
+        first = last = None
+        ascending, descending = iter(parts), iter(parts[::-1])
+        while first is None or last is None:
+            head = next(ascending, None) if first is None else None
+            tail = next(descending, None) if last is None else None
+            if head is None and tail is None:
+                return None
+            heads = self._edges(name, interval, [one for one in some if one[0] == head], last=False)
+            tails = self._edges(name, interval, [one for one in some if one[0] == tail], last=True)
+            answers = yield Round([*heads, *tails])
+            if first is None:
+                first = min((rows[0][0] for rows in answers[: len(heads)] if rows), default=None)
+            if last is None:
+                last = max((rows[0][0] for rows in answers[len(heads) :] if rows), default=None)
+        return first, last
+
+    def delete(self, names: Sequence[str], scope: Scope) -> Protocol[int]:
+        """Remove names from the intervals of a scope; return how many had live data."""
+        count = 0
+        for some in _chunks(names, CHUNK):
+            counted = yield from together([self._delete(name, scope) for name in some])
+            count += sum(counted)
+        return count
+
+    def _delete(self, name: str, scope: Scope) -> Protocol[bool]:
+        asked = now()
+        layouts, *answers = yield Round(
+            [self._index.layouts(), self._index.cuts(name), *(self._index.parts(name, i) for i in scope)]
+        )
+        there = self._understood(name, tuple(scope), answers, asked)
+        if not any(found.parts for found in there.values()):
+            return False
+        cuts = {interval: Cut(_latest(found.cuts) + 1, EVERY) for interval, found in there.items()}
+        looks: list[Request] = []
+        for interval, found in there.items():
+            first = scope[interval]
+            looks += self._edges(name, interval, found.live(LOWEST if first is None else first), last=True)
+        adding = [self._index.add_cut(name, interval, cut) for interval, cut in cuts.items()]
+        answers = yield Round([*adding, *looks])
+        live = any(answers[len(adding) :])
+        removed = {interval: (found, cuts[interval]) for interval, found in there.items()}
+        yield from self._remove(name, removed, scope.keys(), layouts_found(layouts)[1])
+        return live
+
+    def _remove(
+        self, name: str, cut: Mapping[str, tuple[Found, Cut]], emptied: Set[str], groups: Groups
+    ) -> Protocol[None]:
+        """Remove what cuts have just cut off, and wait until no handle trusts older ones.
+
+        Parameters
+        ----------
+        cut
+            Interval -> what was there, and the cut.
+        emptied
+            The intervals that have no data of the name now.
+        groups
+            The groups that there were.
+        """
+        requests: list[Request] = []
+        cuts = dict(self._memo.get(name).cuts)
+        for interval, (found, new) in cut.items():
+            requests += self._removals(name, found.parts, new)
+            kept = needed((*found.cuts, new))
+            requests += [self._index.drop_cut(name, interval, old) for old in found.cuts if old not in kept]
+            cuts[interval] = kept
+        over = [group for group in groups if group.intervals <= emptied]
+        requests += [self._index.drop_name(name, group, group.generation(cuts)) for group in over]
+        yield Round(requests, pause=LEASE * _MARGIN)
+        asked = now()
+        layouts, *answers = yield Round(
+            [self._index.layouts(), self._index.cuts(name), *(self._index.parts(name, i) for i in cut)]
+        )
+        late = self._understood(name, tuple(cut), answers, asked)
+        requests = []
+        for interval, (_, new) in cut.items():
+            requests += self._removals(name, late[interval].parts, new)
+        if requests:
+            yield Round(requests)
+            over = []  # who came late has put the name on the lists again
+        others = [group for group in layouts_found(layouts)[1] if group.intervals & cut.keys()]
+        yield from self._unlist(name, emptied, [group for group in others if group not in over])
+
+    def _unlist(self, name: str, emptied: Set[str], groups: Groups) -> Protocol[None]:
+        """Take a name off the lists of groups that have no data of it any more."""
+        cuts = self._memo.get(name).cuts
+        requests = []
+        for group in groups:
+            others = group.intervals - emptied
+            generation = group.generation(cuts)
+            if others:  # a write that is on its way may still come: when in doubt the data is looked at
+                has = yield from self._has_any(name, dict.fromkeys(sorted(others)))
+                note = self._index.add_name if has else self._index.doubt
+                yield Round([note(name, group, generation)])
+            requests.append(self._index.drop_name(name, group, generation))
+        if requests:
+            yield Round(requests)
+
+    def _removals(self, name: str, parts: Iterable[Part], new: Cut) -> list[Request]:
+        """Return what removes the rows that a cut cuts off, and partitions that have no others."""
+        requests: dict[tuple[int, int, int], Request] = {}
+        entries = []
+        for part in parts:
+            if part.generation >= new.generation:
+                continue
+            whole = new.high == EVERY or part.part < self._part_after(part.interval, new.high)
+            here = place(name, part.interval, part.generation, part.part, part.shard)
+            if whole or part.part == self._part_after(part.interval, new.high):
+                key = (part.part, part.generation, part.shard)
+                requests[key] = self._data.delete(here, None if whole else new.high)
+            if whole:
+                entries.append(self._index.drop_part(name, part))
+        return [*requests.values(), *entries]
+
+    def _part_after(self, interval: str, high: int) -> int:
+        """Return the first part that can hold buckets after ``high``."""
+        return parts_of(self._intervals[interval], high + 1, high + 1)[0]
+
+    def expire(self, interval: str, first: int, names: Sequence[str] | None) -> Protocol[None]:
+        """Remove the buckets before ``first``."""
+        if names is None:
+            (rows,) = yield Round([self._index.layouts()])
+            listed: set[str] = set()
+            for group in layouts_found(rows)[1]:
+                if interval in group.intervals:
+                    listed = listed.union(*(yield from self._listed(group)))
+            names = sorted(listed)
+        for some in _chunks(names, CHUNK):
+            yield from together([self._expire(name, interval, first) for name in some])
+
+    def _expire(self, name: str, interval: str, first: int) -> Protocol[None]:
+        found = (yield from self._found(name, (interval,)))[interval]
+        last = self._part_after(interval, first - 1)
+        before = [one for one in found.live(LOWEST, first - 1) if one[0] <= last]
+        answers = yield Round(self._edges(name, interval, before, last=False))
+        if any(answers):
+            cut = Cut(_latest(found.cuts) + 1, first - 1)
+            yield Round([self._index.add_cut(name, interval, cut)])
+            yield from self._remove(name, {interval: (found, cut)}, frozenset(), [])
+
+
+def _latest(cuts: Cuts) -> int:
+    return max((cut.generation for cut in cuts), default=0)
+
+
+def _chunks(items: Sequence[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(items)
+    while some := list(islice(iterator, size)):
+        yield some

@@ -1,0 +1,121 @@
+"""What a handle knows of names, so that a warm write is one round of statements.
+
+**Leases.** A handle must notice that another one has deleted a name, or it would go on adding to what was deleted.
+It may trust the cuts that it has read for :data:`LEASE` seconds, counted from before they were asked for. Who
+deletes writes a cut, and waits as long before it returns. So a call that began after a delete returned knows of it,
+and a call that trusted older cuts began before: it counts as the earlier of the two. Only durations are measured,
+on one machine each: clocks need not agree.
+
+**Registered.** The index is written before the data, and then remembered here, until the name's cuts change.
+
+**Shards.** After about :data:`SHARD_ROWS` rows of one handle a part goes on in its next shard. A handle begins
+at a random place of the count, so that many short-lived ones come on as well.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping
+from threading import Lock
+from typing import Any
+
+from attrs import Factory, define, field
+
+from .partitions import Cuts
+
+__all__ = ["LEASE", "SHARD_ROWS", "Known", "Memo", "Shard"]
+
+LEASE = 0.002
+"""For how long cuts that have been read may be trusted, in seconds."""
+
+SHARD_ROWS = 50_000
+"""How many rows one handle writes to a partition of a kind that collects values."""
+
+_NAMES = 100_000
+"""How many names are remembered."""
+
+Part = tuple[str, int, int]
+"""Interval, generation, part."""
+
+
+@define(eq=False)
+class Shard:
+    """Where a handle writes its next rows of a part."""
+
+    number: int = 0
+    left: int = Factory(lambda: random.randint(1, SHARD_ROWS))
+    _lock: Any = field(factory=Lock)
+
+    def take(self, rows: int) -> list[tuple[int, int]]:
+        """Return (shard, how many rows go there) for so many rows."""
+        taken = []
+        with self._lock:
+            while rows:
+                if not self.left:
+                    self.number, self.left = self.number + 1, SHARD_ROWS
+                here = min(rows, self.left)
+                taken.append((self.number, here))
+                self.left -= here
+                rows -= here
+        return taken
+
+    def go_on(self, number: int) -> None:
+        """Write to a later shard, if this one is before it."""
+        with self._lock:
+            self.number = max(self.number, number)
+
+
+@define(eq=False)
+class Known:
+    """What is known of one name.
+
+    Attributes
+    ----------
+    cuts
+        Interval -> its cuts; intervals without cuts are missing.
+    until
+        Until when they may be trusted, by this machine's monotonic clock.
+    registered
+        The parts, and their shards, that are in the index.
+    shards
+        Where to write next, for kinds that collect values.
+    """
+
+    cuts: Mapping[str, Cuts]
+    until: float
+    registered: set[tuple[Part, int]] = Factory(set)
+    shards: dict[Part, Shard] = Factory(dict)
+
+    def of(self, interval: str) -> Cuts:
+        """Return the cuts of an interval."""
+        return self.cuts.get(interval, ()) if self.cuts else ()
+
+
+@define(eq=False)
+class Memo:
+    """What is known of names, as many as fit."""
+
+    _names: dict[str, Known] = Factory(dict)
+
+    def get(self, name: str) -> Known:
+        """Return what is known of a name; of an unknown one, as if it had never been cut."""
+        return self._names.get(name) or Known({}, 0.0)
+
+    def learn(self, name: str, cuts: Mapping[str, Cuts], asked: float) -> Known:
+        """Note cuts that were asked for at a time; return what is known now.
+
+        What is registered is forgotten if the cuts are others than before.
+        """
+        known = self._names.get(name)
+        if known is not None and known.cuts == cuts:
+            known.until = max(known.until, asked + LEASE)
+            return known
+        if len(self._names) >= _NAMES:
+            for old in list(self._names)[: _NAMES // 2]:
+                self._names.pop(old, None)
+        known = self._names[name] = Known(cuts, asked + LEASE)
+        return known
+
+
+now = time.monotonic

@@ -1,0 +1,112 @@
+"""Carrying out rounds with a driver's session: so many statements at once, and what an error leaves behind."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Any, TypeVar
+
+from attrs import define
+
+from .rounds import Protocol, Round, Rows
+
+__all__ = ["WINDOW", "Sender"]
+
+Result = TypeVar("Result")
+
+WINDOW = 64
+"""How many statements are on their way at once."""
+
+
+@define(eq=False)
+class Sender:
+    """Sends the statements of protocols through one session.
+
+    Parameters
+    ----------
+    session
+        The driver's session.
+    arguments
+        Keywords of ``execute_async``: the execution profile.
+    """
+
+    session: Any
+    arguments: dict[str, Any]
+
+    def run(self, protocol: Protocol[Result]) -> Result:
+        """Run a protocol to its end."""
+        try:
+            wanted = next(protocol)
+            while True:
+                try:
+                    answers = self.send(wanted)
+                except Exception as error:
+                    wanted = protocol.throw(error)
+                else:
+                    wanted = protocol.send(answers)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        finally:
+            protocol.close()
+
+    def send(self, wanted: Round) -> list[Rows]:
+        """Return the rows of each statement of a round."""
+        requests = wanted.requests
+        begun = time.monotonic() if wanted.pause else 0.0
+        if len(requests) == 1:
+            answers = [_rows(self.session.execute(requests[0].statement, **self.arguments))]
+        else:
+            answers = self._send_all(requests) if requests else []
+        if wanted.pause:
+            time.sleep(max(0.0, begun + wanted.pause - time.monotonic()))
+        return answers
+
+    def _send_all(self, requests: Any) -> list[Rows]:
+        answers: list[Rows] = []
+        on_the_way: deque[Any] = deque()
+        execute, arguments = self.session.execute_async, self.arguments
+        following = iter(requests)
+        error: BaseException | None = None
+        written = failed = 0
+        begun = iter(requests)
+        while True:
+            while error is None and len(on_the_way) < WINDOW:
+                request = next(following, None)
+                if request is None:
+                    break
+                try:
+                    on_the_way.append(execute(request.statement, **arguments))
+                except BaseException as caught:
+                    error = caught
+                    failed += request.writes
+            if not on_the_way:
+                break
+            request = next(begun)
+            try:
+                answers.append(_rows(on_the_way.popleft().result()))
+            except Exception as caught:
+                error = error or caught
+                failed += request.writes
+            else:
+                written += request.writes
+        if error is None:
+            return answers
+        total = sum(request.writes for request in requests)
+        if total:
+            error.add_note(
+                f"kairos: of {total} rows of this call {written} are known to be written, "
+                f"{failed} may or may not be, {total - written - failed} were not sent"
+            )
+        raise error
+
+
+def _rows(result: Any) -> Rows:
+    """Return all rows of a result, page by page."""
+    rows: Rows = result.current_rows or []
+    if not result.has_more_pages:
+        return rows
+    rows = list(rows)
+    while result.has_more_pages:
+        result.fetch_next_page()
+        rows += result.current_rows
+    return rows

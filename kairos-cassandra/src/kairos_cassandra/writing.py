@@ -1,0 +1,343 @@
+"""How a batch is written: one round where everything is known, three where a name or a part of time is new."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from attrs import define
+
+from kairos.errors import SchemaMismatch
+from kairos.intervals import Interval, check_layout
+from kairos.steps import Relative
+from kairos.storage import Batch
+
+from .data import DataTable, place
+from .index import Entry, Index, Part, cuts_by_interval, layouts_found
+from .known import Known, Memo, Shard, now
+from .partitions import BUCKETS, generation
+from .preparing import Values, batch, batches, pack_int
+from .rounds import Protocol, Request, Round, in_turn
+
+__all__ = ["SLACK", "Expiry", "Writer"]
+
+SLACK = 900
+"""How long rows are kept over their deadline, in seconds."""
+MOST_TTL = 20 * 365 * 86_400
+"""The longest time to live that Cassandra takes."""
+YEAR_2038 = 2**31 - 2
+"""The last second at which a row can expire, unless the cluster is known to go further."""
+
+_PLACES = 8
+"""One batch of counters goes over so many partitions at most: those of one insert, usually."""
+_NO_TTL = pack_int(0)
+
+Rows = list[tuple[int, "int | None", Any, int]]
+"""(i, r, payload, time to live) of one part."""
+Key = tuple[str, str, int, int]
+"""Name, interval, generation, part."""
+
+
+@define
+class Expiry:
+    """What becomes of deadlines.
+
+    Attributes
+    ----------
+    far
+        Whether the cluster takes times to live that end after January 2038.
+    """
+
+    far: bool = False
+
+    def ttl(self, deadline: int | None, now: float) -> int:
+        """Return a time to live in seconds; 0: none, also where Cassandra can't go as far."""
+        if deadline is None:
+            return 0
+        seconds = max(1, math.ceil(deadline - now) + SLACK)
+        most = MOST_TTL if self.far else min(MOST_TTL, YEAR_2038 - int(time.time()))
+        return seconds if seconds <= most else 0
+
+
+class Writer:
+    """Writes the batches of one handle.
+
+    Parameters
+    ----------
+    data, index, memo
+        The tables, and what is known of them.
+    intervals
+        The configured intervals.
+    expiry
+        What becomes of deadlines.
+    """
+
+    def __init__(
+        self, data: DataTable, index: Index, memo: Memo, intervals: Mapping[str, Interval], expiry: Expiry
+    ) -> None:
+        self._data = data
+        self._index = index
+        self._memo = memo
+        self._intervals = intervals
+        self._expiry = expiry
+        self.recorded: dict[str, str] = {}
+        """The layouts that this handle has recorded, or seen recorded."""
+
+    def write(self, batch: Batch) -> Protocol[None]:
+        """Write a batch."""
+        begun = now()
+        names = _names(batch)
+        get = self._memo.get
+        known = {name: get(name) for name in names}
+        groups = self._groups(batch, known, None)
+        if self._is_new(groups, known):
+            yield from self._write_new(batch, names, None)
+            return
+        requests, missing = self._data_requests(groups, known)
+        if missing:  # a shard is full
+            yield from self._register(missing, groups, known, batch.now)
+        stale = [name for name, what in known.items() if what.until < begun]
+        if not stale:
+            yield Round(requests)
+            return
+        asked = now()
+        answers = yield Round([*requests, *map(self._index.cuts, stale)])
+        changed = []
+        for name, rows in zip(stale, answers[len(requests) :], strict=True):
+            if self._memo.learn(name, cuts_by_interval(rows), asked) is not known[name]:
+                changed.append(name)
+        if changed:  # deleted before this call began, perhaps: what went there is not seen by anybody
+            yield from self._write_new(batch, changed, known)
+
+    def _write_new(
+        self, batch: Batch, names: Collection[str], before: Mapping[str, Known] | None
+    ) -> Protocol[None]:
+        """Write names of a batch of which not everything is in the index.
+
+        With ``before``, all has been written under older cuts: only what these cuts put elsewhere is written again.
+        """
+        asked = now()
+        stale = [name for name in names if self._memo.get(name).until < asked]
+        looks = self._shard_looks(batch, names)
+        own = [self._index.layouts(), *map(self._index.cuts, stale)]
+        layouts, *answers = yield Round([*own, *(request for _, request in looks)])
+        yield from self._check_layouts(layouts)
+        for name, rows in zip(stale, answers, strict=False):
+            self._memo.learn(name, cuts_by_interval(rows), asked)
+        known = {name: self._memo.get(name) for name in names}
+        self._learn_shards(known, looks, answers[len(stale) :])
+        groups = self._groups(batch, known, before)
+        requests, missing = self._data_requests(groups, known)
+        if missing:
+            yield from self._register(missing, groups, known, batch.now)
+        asked = now()
+        late = [name for name, what in known.items() if what.until < asked]
+        answers = yield Round([*requests, self._index.layouts(), *map(self._index.cuts, late)])
+        yield from self._check_layouts(answers[len(requests)])  # a delete_all may have come between
+        rubbish: list[Request] = []
+        for name, rows in zip(late, answers[len(requests) + 1 :], strict=True):
+            if self._memo.learn(name, cuts_by_interval(rows), asked) is not known[name]:
+                # Deleted meanwhile: it counts as written before that, but its deleter may have missed these entries
+                rubbish += self._dead_entries(name, [m for m in missing if m[0][0] == name], groups)
+        if rubbish:
+            yield Round(rubbish)
+
+    def _is_new(self, groups: Mapping[Key, Rows], known: Mapping[str, Known]) -> bool:
+        """Return whether there are parts that this handle has not written to."""
+        if self._data.collects:
+            return any(key[1:] not in known[key[0]].shards for key in groups)
+        return any((key[1:], 0) not in known[key[0]].registered for key in groups)
+
+    def _register(
+        self,
+        missing: Sequence[tuple[Key, int]],
+        groups: Mapping[Key, Rows],
+        known: Mapping[str, Known],
+        at: float,
+    ) -> Protocol[None]:
+        """Put partitions into the index."""
+        yield Round(self._index.register(self._entries(missing, groups, known, at)))
+        for key, shard in missing:
+            known[key[0]].registered.add((key[1:], shard))
+
+    def _groups(
+        self, batch: Batch, known: Mapping[str, Known], before: Mapping[str, Known] | None
+    ) -> dict[Key, Rows]:
+        """Return what is to be written, by part."""
+        groups: dict[Key, Rows] = {}
+        ttl_of, at = self._expiry.ttl, batch.now
+        for write in batch.writes:
+            interval, i, r, deadline = write.interval, write.i, write.r, write.deadline
+            part = (i if r is None else r) // BUCKETS
+            ttl = 0 if deadline is None else ttl_of(deadline, at)
+            for name, payload in write.rows.items():
+                what = known.get(name)
+                if what is None:
+                    continue
+                g = generation(what.of(interval), i) if what.cuts else 0
+                if before is not None and generation(before[name].of(interval), i) == g:
+                    continue
+                key = (name, interval, g, part)
+                group = groups.get(key)
+                if group is None:
+                    groups[key] = [(i, r, payload, ttl)]
+                else:
+                    group.append((i, r, payload, ttl))
+        return groups
+
+    def _data_requests(
+        self, groups: Mapping[Key, Rows], known: Mapping[str, Known]
+    ) -> tuple[list[Request], list[tuple[Key, int]]]:
+        """Return the statements of groups, and which of their partitions are not in the index yet."""
+        data = self._data
+        placed: list[list[Values]] = []
+        missing: list[tuple[Key, int]] = []
+        for key, group in groups.items():
+            name, interval, g, part = key
+            what = known[name]
+            rows_of, bind = data.rows, data.bind
+            many = [
+                (i, r, row, _NO_TTL if not ttl else pack_int(ttl))
+                for i, r, payload, ttl in group
+                for row in rows_of(payload)
+            ]
+            if data.collects:
+                shard = what.shards.get(key[1:])
+                shares = (shard or what.shards.setdefault(key[1:], Shard())).take(len(many))
+            else:
+                shares = [(0, len(many))]
+            start = 0
+            for number, share in shares:
+                if (key[1:], number) not in what.registered:
+                    missing.append((key, number))
+                here = place(name, interval, g, part, number)
+                placed.append([bind(here, *row) for row in many[start : start + share]])
+                start += share
+        return self._batches(placed), missing
+
+    def _batches(self, placed: Sequence[list[Values]]) -> list[Request]:
+        data = self._data
+        prepared, kind = data.write, data.batch_type
+        if data.counters and 1 < len(placed) <= _PLACES and sum(map(len, placed)) <= 2 * _PLACES:
+            rows = [row for rows in placed for row in rows]
+            if sum(len(rows[0][1]) for rows in placed) < 2_000:  # names, of bounded length together
+                return [batch(kind, prepared, rows)]
+        return [request for rows in placed for request in batches(kind, prepared, rows)]
+
+    def _shard_looks(self, batch: Batch, names: Collection[str]) -> list[tuple[tuple[str, str], Request]]:
+        """Return requests for the shards of parts that this handle has not written to."""
+        if not self._data.collects:
+            return []
+        wanted: dict[tuple[str, str, int], None] = {}
+        for write in batch.writes:
+            part = (write.i if write.r is None else write.r) // BUCKETS
+            for name in write.rows:
+                if name in names:
+                    wanted[name, write.interval, part] = None
+        return [
+            ((name, interval), self._index.parts(name, interval, range(part, part + 1)))
+            for name, interval, part in wanted
+            if not any(key[0] == interval and key[2] == part for key in self._memo.get(name).shards)
+        ]
+
+    def _learn_shards(self, known: Mapping[str, Known], looks: Sequence[Any], answers: Sequence[Any]) -> None:
+        """Go on in the last shard that there is."""
+        for ((name, interval), _), rows in zip(looks, answers, strict=True):
+            shards = known[name].shards
+            for found in self._index.parts_found(interval, rows):
+                key = (interval, found.generation, found.part)
+                if key not in shards:
+                    shards[key] = Shard(found.shard)
+                else:
+                    shards[key].go_on(found.shard)
+
+    def _entries(
+        self,
+        missing: Sequence[tuple[Key, int]],
+        groups: Mapping[Key, Rows],
+        known: Mapping[str, Known],
+        at: float,
+    ) -> dict[str, Entry]:
+        """Return what the index is to know of partitions."""
+        entries: dict[str, Entry] = {}
+        for key, shard in missing:
+            name, interval, g, part = key
+            longest = max((ttl or math.inf for _, _, _, ttl in groups[key]), default=math.inf)
+            until, ttl = self._until(interval, longest, at)
+            if name not in entries:
+                entries[name] = Entry(self._index.group.generation(known[name].cuts))
+            entries[name].parts.append((Part(interval, part, g, shard, until), ttl))
+        return entries
+
+    def _until(self, interval: str, longest: float, at: float) -> tuple[int, int]:
+        """Return until when an entry is needed, the same for all who write it, and its time to live; 0: for ever."""
+        if longest == math.inf:
+            return 0, 0
+        length = _part_seconds(self._intervals[interval])
+        if length is None:
+            return 0, 0
+        until = (math.ceil((at + longest) / length) + 1) * length
+        ttl = self._expiry.ttl(until, at)
+        return (until, ttl) if ttl else (0, 0)
+
+    def _dead_entries(
+        self, name: str, missing: Sequence[tuple[Key, int]], groups: Mapping[Key, Rows]
+    ) -> list[Request]:
+        """Return what removes entries that have just been made, of generations that are dead now."""
+        cuts, index = self._memo.get(name), self._index
+        requests = []
+        for key, shard in missing:
+            interval, g, part = key[1:]
+            if all(generation(cuts.of(interval), i) > g for i, _, _, _ in groups[key]):
+                requests.append(index.drop_part(name, Part(interval, part, g, shard)))
+        if len(requests) == len(missing):
+            requests.append(index.drop_name(name, index.group, index.group.generation(cuts.cuts)))
+        return requests
+
+    def _check_layouts(self, rows: Any) -> Protocol[None]:
+        """See that the place still has what this handle recorded; record again what was forgotten."""
+        there, groups = layouts_found(rows)
+        lost = [
+            self._index.record(interval, layout)
+            for interval, layout in self.recorded.items()
+            if interval not in there
+        ]
+        if self._index.group not in groups:
+            lost.append(self._index.record_group())
+        yield from in_turn(lost)
+        if len(lost) > (self._index.group not in groups):
+            (rows,) = yield Round([self._index.layouts()])
+            there, _ = layouts_found(rows)
+        for interval, layout in self.recorded.items():
+            found = there.get(interval, layout)
+            if found != layout:
+                check_layout(interval, found, layout)
+                raise SchemaMismatch(
+                    f"interval {interval!r}: the layout of this place has changed to {found!r}"
+                )
+
+
+def _names(batch: Batch) -> list[str]:
+    if len(batch.writes) == 1:
+        return list(batch.writes[0].rows)
+    names: dict[str, None] = {}
+    seen: Mapping[str, Any] | None = None
+    for write in batch.writes:
+        if write.rows is not seen:
+            seen = write.rows
+            names.update(dict.fromkeys(seen))
+    return list(names)
+
+
+def _part_seconds(interval: Interval) -> int | None:
+    """Return how much later than another one the deadline of a bucket in the same part can be; None: for ever."""
+    finest = interval.resolution or interval.step
+    if isinstance(finest, Relative):
+        part = finest.seconds * BUCKETS
+    elif finest.text == "daily":
+        part = 366 * 86_400
+    else:
+        return None
+    return part + interval.step.nominal * 11 // 10  # months and years differ

@@ -1,0 +1,93 @@
+"""Where rows live: generations, parts, shards, and the order of timeuuids."""
+
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kairos.intervals import parse_intervals, parse_zone
+from kairos_cassandra import known as known_module
+from kairos_cassandra.known import LEASE, Memo, Shard
+from kairos_cassandra.partitions import EVERY, Cut, generation, needed, part_of, parts_of, reigns
+from kairos_cassandra.timeuuids import TimeUUIDs
+
+cuts = st.lists(
+    st.builds(Cut, st.integers(1, 6), st.one_of(st.just(EVERY), st.integers(-20, 20))), max_size=6
+).map(tuple)
+
+
+@given(cuts, st.integers(-30, 30))
+def test_each_bucket_is_in_the_one_reign_of_its_generation(some, i):
+    holding = [reign for reign in reigns(some) if reign.low <= i <= reign.high]
+    assert [reign.generation for reign in holding] == [generation(some, i)]
+
+
+@given(cuts, st.integers(-30, 30))
+def test_cuts_that_are_not_needed_change_no_generation(some, i):
+    assert generation(needed(some), i) == generation(some, i)
+
+
+@given(cuts, st.integers(-30, 30), st.integers(-30, 30))
+def test_a_new_cut_raises_the_generation_of_what_it_removes_alone(some, high, i):
+    new = Cut(max((cut.generation for cut in some), default=0) + 1, high)
+    before, after = generation(some, i), generation((*some, new), i)
+    assert (after > before) == (i <= high)
+    assert after >= before
+
+
+@given(
+    st.sampled_from(("minute", "hour", "day", "week")), st.integers(-(10**9), 4 * 10**9), st.integers(0, 400)
+)
+def test_a_range_of_buckets_lies_in_its_parts(name, second, length):
+    specs = {
+        "minute": {"step": 60},
+        "hour": {"step": 3600, "resolution": 7},
+        "day": {"step": "daily", "resolution": "1h"},
+        "week": {"step": "weekly", "resolution": "daily"},
+    }
+    interval = parse_intervals(specs, parse_zone("America/New_York"))[name]
+    first = interval.step.bucket(second)
+    last = interval.step.at(interval.step.ordinal(first) + length)
+    parts = parts_of(interval, first, last)
+    for bucket in interval.step.buckets(first, last)[:50]:
+        for r in list(interval.resolutions(bucket)) or [None]:
+            assert part_of(bucket, r) in parts
+    assert len(parts) <= 3 + length * max(1, len(interval.resolutions(first))) // 100
+
+
+def test_timeuuids_ascend_though_the_clock_goes_back(monkeypatch):
+    made = TimeUUIDs()
+    first = made.make(3)
+    monkeypatch.setattr("kairos_cassandra.timeuuids.time.time_ns", lambda: 10**18)
+    uuids = [UUID(bytes=one) for one in [*first, *made.make(1000)]]
+    assert [one.time for one in uuids] == sorted({one.time for one in uuids})
+    assert {(one.version, one.variant) for one in uuids} == {(1, "specified in RFC 4122")}
+    assert uuids[0].node >> 40 & 1, "a random node has the multicast bit"
+
+
+def test_a_writer_goes_on_in_the_next_shard(monkeypatch):
+    monkeypatch.setattr(known_module, "SHARD_ROWS", 100)
+    shard = Shard(2, 30)
+    assert shard.take(10) == [(2, 10)]
+    assert shard.take(150) == [(2, 20), (3, 100), (4, 30)]
+
+
+def test_what_is_registered_is_forgotten_when_cuts_change():
+    memo = Memo()
+    known = memo.learn("a", {}, 10.0)
+    known.registered.add((("minute", 0, 1), 0))
+    assert memo.learn("a", {}, 11.0) is known
+    assert known.until == 11.0 + LEASE
+    cut = {"minute": (Cut(1, EVERY),)}
+    assert memo.learn("a", cut, 12.0).registered == set()
+    assert memo.get("a").of("minute") == cut["minute"]
+    assert memo.get("a").of("hour") == ()
+
+
+def test_only_so_many_names_are_remembered(monkeypatch):
+    monkeypatch.setattr(known_module, "_NAMES", 10)
+    memo = Memo()
+    for number in range(100):
+        memo.learn(str(number), {}, 0.0)
+        assert memo.get(str(number)).until == LEASE
+    assert len(memo._names) <= 10
