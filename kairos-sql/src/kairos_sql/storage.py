@@ -91,6 +91,11 @@ class SQLStorage(Storage):
         self._catalog = Catalog(self._table, self._dialect)
         self._layouts = Layouts(self._layouts_table, self._kind, self._table.name, self._dialect)
 
+    @property
+    def retries(self) -> int:
+        """How many transactions were sent again, because the database had rolled them back for the sake of others."""
+        return self._connections.retries
+
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts."""
         return self._connections.read(self._layouts.all)
@@ -133,10 +138,15 @@ class SQLStorage(Storage):
         interval, first, last = request.interval, request.first, request.last
         flat, read = interval in self._flat, self._rows.read
 
-        def work(cursor: Any) -> dict[str, Buckets]:
-            return {name: read(cursor, interval, name, first, last, flat) for name in request.names}
-
-        return Reply(self._connections.read(work))
+        if len(request.names) > 1:
+            names, read_many = request.names, self._rows.read_many
+            return Reply(
+                self._connections.read(lambda cursor: read_many(cursor, interval, names, first, last, flat))
+            )
+        (name,) = request.names
+        return Reply(
+            {name: self._connections.read(lambda cursor: read(cursor, interval, name, first, last, flat))}
+        )
 
     def _fetch(self, request: Read, fetch: Callable[..., Buckets]) -> Reply:
         first, last = request.first, request.last
@@ -159,6 +169,8 @@ class SQLStorage(Storage):
 
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
+        if len(names) == 1 and (one := self._catalog.delete_one(names[0], scope)) is not None:
+            return int(self._connections.run_one(*one) > 0)
         return self._connections.write(lambda cursor: self._catalog.delete(cursor, names, scope))
 
     def delete_all(self, scope: Scope) -> int:

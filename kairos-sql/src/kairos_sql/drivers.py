@@ -1,0 +1,46 @@
+"""Which of our dialects goes with which of SQLAlchemy's, and which driver with a URL that names none."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from sqlalchemy.engine import URL
+
+from .dialects import Dialect
+
+__all__ = ["dialect_for", "with_driver"]
+
+_PREFERRED = {
+    "postgresql": (("psycopg", "psycopg"),),
+    "mysql": (("MySQLdb", "mysqldb"), ("pymysql", "pymysql")),
+    "mariadb": (("MySQLdb", "mysqldb"), ("pymysql", "pymysql")),
+}
+"""Scheme -> (module, driver); the first that is installed is taken."""
+
+
+def with_driver(url: URL) -> URL:
+    """Return a URL that names the driver, if it names none and we know which is best."""
+    known = _PREFERRED.get(url.drivername)
+    if known is None:
+        return url
+    driver = next((driver for module, driver in known if find_spec(module) is not None), known[-1][1])
+    return url.set(drivername=f"{url.drivername}+{driver}")
+
+
+def dialect_for(name: str, driver: str) -> type[Dialect]:
+    """Return our dialect for one of SQLAlchemy's."""
+    if (name, driver) == ("sqlite", "pysqlite"):
+        from .sqlite import SQLite
+
+        return SQLite
+    if (name, driver) == ("postgresql", "psycopg"):
+        from .postgresql import PostgreSQL
+
+        return PostgreSQL
+    if name in ("mysql", "mariadb") and driver in ("pymysql", "mysqldb"):
+        from .mysql import MySQL
+
+        return MySQL
+    from .generic import Generic
+
+    return Generic

@@ -1,0 +1,310 @@
+"""The dialect of PostgreSQL, through psycopg 3."""
+
+from __future__ import annotations
+
+import copy
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from psycopg.types.numeric import Int8Dumper
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import Dialect as EngineDialect
+from sqlalchemy.types import TypeEngine
+
+from kairos.errors import InvalidValue
+
+from .decimals import NumericExact
+from .dialects import Lent, Lister, Rules
+from .postgresql_writer import ArrayWriter
+from .rows import Writer
+from .server import Server
+from .statements import bound
+
+__all__ = ["PostgreSQL"]
+
+_OVERFLOW = "22003"
+_ROLLED_BACK = frozenset({"40001", "40P01"})
+_EXISTS = frozenset({"23505", "42710", "42P07"})
+_LOCK = 7_524_907_212_043_781_486
+"""The advisory lock under which kairos makes tables."""
+
+_LONGEST_KEY = 2_300
+"""Bytes that a name may have: an index entry has at most 2,704."""
+
+
+class PostgreSQL(Server):
+    """PostgreSQL through psycopg 3."""
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._compiling: EngineDialect | None = None
+
+    @staticmethod
+    def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
+        """Return an engine whose connections kairos keeps."""
+        return sa.create_engine(url, **client_config)
+
+    @property
+    def engine_dialect(self) -> EngineDialect:
+        """SQLAlchemy's dialect, with parameters by position: kairos sends what it compiles itself."""
+        if self._compiling is None:
+            own: Any = copy.copy(self.engine.dialect)
+            own.paramstyle, own.positional = "format", True
+            return own  # type: ignore[no-any-return]
+        return self._compiling
+
+    def inspect_connection(self, cursor: Any) -> None:
+        """Take SQLAlchemy's dialect as it is now that it has met the server."""
+        cursor.execute("SELECT current_setting('server_encoding')")
+        (encoding,) = cursor.fetchone()
+        if encoding != "UTF8":
+            raise InvalidValue(
+                f"kairos keeps any text and needs a database with encoding UTF8; got one with {encoding}"
+            )
+        self._compiling = self.engine_dialect
+
+    # Connections
+
+    def lend(self) -> Lent:
+        """Check a connection out; a transaction's isolation is the caller's, one statement needs none."""
+        checkout = self.engine.raw_connection()
+        connection: Any = checkout.dbapi_connection
+        cursor = connection.cursor(binary=True)
+        # Else each size of a number would make a prepared statement of its own
+        cursor.adapters.register_dumper(int, Int8Dumper)
+        lent = Lent(checkout, cursor)
+        if connection.autocommit:
+            lent.autocommit = True
+        elif connection.isolation_level is None and not self.one_connection:
+            connection.autocommit = lent.autocommit = True
+
+            def leave() -> None:
+                connection.autocommit = False
+
+            lent.leave = leave
+        return lent
+
+    def begin(self, lent: Lent) -> None:
+        """Begin a transaction; without autocommit the driver does so itself."""
+        if lent.autocommit:
+            lent.cursor.execute("BEGIN")
+
+    def in_transaction(self, lent: Lent) -> bool:
+        """Ask the driver."""
+        return bool(lent.cursor.connection.info.transaction_status)
+
+    def lost(self, error: Exception) -> bool:
+        """Whether the driver says so: an error of a connection has no code, or one of class 08 or 57P."""
+        if not isinstance(error, self._driver.OperationalError):
+            return False
+        code = getattr(error, "sqlstate", None)
+        return code is None or code.startswith(("08", "57P"))
+
+    @cached_property
+    def _driver(self) -> Any:
+        return self.engine.dialect.loaded_dbapi
+
+    def refused(self, error: Exception) -> bool:
+        """Whether a constraint failed, or a value does not fit."""
+        return isinstance(error, self._driver.IntegrityError | self._driver.DataError)
+
+    def rolled_back(self, error: Exception) -> bool:
+        """Whether it was the victim of a deadlock, or could not be serialized."""
+        return getattr(error, "sqlstate", None) in _ROLLED_BACK
+
+    def is_overflow(self, error: Exception) -> bool:
+        """Whether a number is out of range."""
+        return getattr(error, "sqlstate", None) == _OVERFLOW
+
+    # Tables
+
+    def key_text(self, length: int) -> TypeEngine[Any]:
+        """Return VARCHAR, ordered by code points whatever the database's locale."""
+        return sa.String(length, collation="C")
+
+    def series_id(self) -> sa.Column[int]:
+        """Return an identity column: the server counts."""
+        return sa.Column("id", sa.BigInteger(), sa.Identity())
+
+    @property
+    def longest_name(self) -> int | None:
+        """What an index entry has room for."""
+        return _LONGEST_KEY
+
+    def begin_ddl(self, connection: Connection) -> None:
+        """Wait for others who make tables."""
+        connection.begin()
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+    def already_there(self, error: Exception) -> bool:
+        """Whether a table, or its row in the catalogue, is a duplicate."""
+        return getattr(getattr(error, "orig", None), "sqlstate", None) in _EXISTS
+
+    def check_table_name(self, table_name: str) -> None:
+        """Refuse what PostgreSQL would cut."""
+        if (size := len(table_name.encode())) > 63:
+            raise InvalidValue(f"table_name must be at most 63 bytes of UTF-8; got {size}: {table_name!r}")
+
+    def column_types(self, connection: Connection, table: sa.Table) -> Mapping[str, str] | None:
+        """Look the table up as the connection would find it."""
+        name = self.engine_dialect.identifier_preparer.format_table(table).replace("%%", "%")
+        found = connection.execute(
+            sa.text(
+                "SELECT attname, upper(format_type(atttypid, NULL)) FROM pg_attribute "
+                "WHERE attrelid = to_regclass(:name) AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+            ),
+            {"name": name},
+        ).all()
+        return {column: shown for column, shown in found} or None
+
+    def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
+        """Ask the server how it calls the type."""
+        text = sql.compile(dialect=self.engine_dialect).partition(" COLLATE ")[0]
+        found = connection.execute(sa.text("SELECT upper(format_type(CAST(:t AS regtype), NULL))"), {"t": text})
+        return str(found.scalar())
+
+    # Rows
+
+    def writer(self, table: sa.Table, rules: Rules) -> Writer:
+        """Return a writer of ``INSERT … ON CONFLICT`` from arrays."""
+        return ArrayWriter(table, rules, self)
+
+    def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
+        """Return ``INSERT … ON CONFLICT DO NOTHING``."""
+        names = [c.name for c in table.columns]
+        statement = postgresql.insert(table).values({name: bound(name) for name in names})
+        prepared = self.prepare(statement.on_conflict_do_nothing(), *names)
+        return lambda cursor, row: prepared.run(cursor, row)
+
+    def names_lister(self, table: sa.Table) -> Lister:
+        """Return a lister that scans or seeks, whichever is faster."""
+        return _names_lister(table, self)
+
+    # Values
+
+    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+        """Return types that are exact, and need no type of their own in the database."""
+        if type(sql) is sa.Float:
+            return sa.Double()
+        if isinstance(sql, sa.Enum) and sql.native_enum:
+            return sql.adapt(sa.Enum, native_enum=False)  # type: ignore[call-overload, no-any-return]
+        if isinstance(sql, NumericExact):
+            return NumericExact(string_length, most_digits=131_072, most_places=16_383)
+        if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
+            return NumericExact(string_length, sql.precision, sql.scale, 131_072, 16_383)
+        return sql
+
+    def processors(self, sql: TypeEngine[Any]) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+        """Return SQLAlchemy's own, told what the column's type will be."""
+        own = self.engine_dialect
+        impl = sql.dialect_impl(own)
+        code = _code(sql)
+        return impl.bind_processor(own), impl.result_processor(own, code)
+
+    def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
+        """Whether the column has the very type."""
+        return {float: sa.Double, bytes: sa.LargeBinary, int: sa.BigInteger}.get(python) in type(sql).__mro__ or (
+            python is str and type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
+        )
+
+    def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
+        """Whether the column has room for a value of a known type."""
+        while isinstance(sql, sa.types.TypeDecorator):
+            sql = sql.impl_instance
+        if isinstance(bound, bool):
+            return isinstance(sql, sa.Boolean)
+        if isinstance(bound, int):
+            return isinstance(sql, sa.Integer) and abs(2 * bound + 1) < 2 ** _bits(sql)
+        if isinstance(bound, float):
+            single = isinstance(sql, sa.REAL) or (isinstance(sql, sa.Float) and (sql.precision or 53) <= 24)
+            return isinstance(sql, sa.Float) and (not single or _single(bound) == bound)
+        if isinstance(bound, datetime):
+            zone = bound.tzinfo is not None
+            return isinstance(sql, sa.DateTime) and zone == bool(sql.timezone)
+        if isinstance(bound, time):
+            return isinstance(sql, sa.Time) and bound.tzinfo is None and not sql.timezone
+        if isinstance(bound, str):
+            length = getattr(sql, "length", None)
+            return "\0" not in bound and (length is None or len(bound) <= length)
+        return isinstance(bound, bytes | date | Decimal | UUID | timedelta)
+
+
+def _bits(sql: TypeEngine[Any]) -> int:
+    return 64 if isinstance(sql, sa.BigInteger) else 16 if isinstance(sql, sa.SmallInteger) else 32
+
+
+def _single(value: float) -> float:
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return float("inf")
+
+
+def _code(sql: TypeEngine[Any]) -> int | None:
+    """Return PostgreSQL's number of a column's type, as the driver would give it with a result."""
+    while isinstance(sql, sa.types.TypeDecorator):
+        sql = sql.impl_instance
+    if isinstance(sql, sa.Float):
+        return 701
+    return 1700 if isinstance(sql, sa.Numeric) else None
+
+
+_PAGE = 16_384
+_FIRST = 1_024
+_SEEKS = 512
+
+
+def _names_lister(table: sa.Table, dialect: PostgreSQL) -> Lister:
+    """List names by scanning the key where names have few buckets, and by seeking the next one where many.
+
+    Names of a page come back as one array, which costs a tenth of as many rows.
+    """
+    c = table.c
+    interval, after = bound("interval"), bound("after")
+    page = sa.select(c.name).where(c.interval == interval, c.name > after).order_by(c.name)
+
+    def scan(most: int) -> Any:
+        rows = page.limit(sa.literal_column(str(most))).subquery()
+        each = sa.select(rows.c.name, sa.func.count().label("n")).group_by(rows.c.name).order_by(rows.c.name)
+        found = each.subquery()
+        return dialect.prepare(
+            sa.select(sa.func.array_agg(found.c.name), sa.func.sum(found.c.n)), "interval", "after"
+        )
+
+    step = sa.select(page.limit(sa.literal_column("1")).scalar_subquery().label("name")).cte(
+        "step", recursive=True
+    )
+    following = sa.select(c.name).where(c.interval == interval, c.name > step.c.name)
+    following = following.order_by(c.name).limit(sa.literal_column("1"))
+    step = step.union_all(sa.select(following.scalar_subquery()).where(step.c.name.is_not(None)))
+    found = sa.select(step.c.name).where(step.c.name.is_not(None)).limit(sa.literal_column(str(_SEEKS)))
+    rows = found.subquery()
+    seek = dialect.prepare(sa.select(sa.func.array_agg(rows.c.name), sa.func.count()), "interval", "after")
+    first, scan_on = scan(_FIRST), scan(_PAGE)
+
+    def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
+        names: dict[str, None] = {}
+        for interval in intervals:
+            after, statement, most = "", first, _FIRST
+            while True:
+                listed, size = statement.run(cursor, (interval, after)).fetchone()
+                if not listed:
+                    break
+                names.update(dict.fromkeys(listed))
+                if size < most:
+                    break
+                after = listed[-1]
+                seeking = statement is not seek and len(listed) < size // 10
+                statement, most = (seek, _SEEKS) if seeking else (scan_on, _PAGE)
+        return names
+
+    return names
+
+
