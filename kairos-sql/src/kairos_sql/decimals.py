@@ -11,7 +11,7 @@ from sqlalchemy.types import UserDefinedType
 
 from kairos.errors import InvalidValue
 
-__all__ = ["DecimalText", "NumericExact", "canonical_decimal"]
+__all__ = ["DecimalText", "NumericExact", "canonical_decimal", "check_decimal"]
 
 
 def canonical_decimal(value: Decimal) -> str:
@@ -76,7 +76,7 @@ class DecimalText(UserDefinedType[Decimal]):
 
     def check(self, value: Decimal | float) -> Decimal:
         """Return the Decimal that is equal to ``value``, or raise if the column would not give it back."""
-        return _check(value, self.length, self.precision, self.scale)
+        return check_decimal(value, self.length, self.precision, self.scale)
 
 
 class NumericExact(UserDefinedType[Decimal]):
@@ -119,20 +119,21 @@ class NumericExact(UserDefinedType[Decimal]):
 
     def check(self, value: Decimal | float) -> Decimal:
         """Return the Decimal that is equal to ``value``, or raise if the column would not give it back."""
-        exact = _check(value, self.length, self.precision, self.scale)
+        exact = check_decimal(value, self.length, self.precision, self.scale)
         shortest = _shortest(exact)
         exponent = shortest.as_tuple().exponent
         assert isinstance(exponent, int)
-        if self.precision is None and shortest:
-            if shortest.adjusted() >= self.most_digits or -exponent > self.most_places:
-                raise InvalidValue(
-                    f"a Decimal value must have at most {self.most_digits} digits before the point and "
-                    f"{self.most_places} after it here; got {value!r}"
-                )
+        digits = shortest.adjusted() + 1 if shortest else 1
+        if self.precision is None and (digits > self.most_digits or -exponent > self.most_places):
+            raise InvalidValue(
+                f"a Decimal value must have at most {self.most_digits} digits before the point and "
+                f"{self.most_places} after it here; got {value!r}"
+            )
         return exact
 
 
-def _check(value: Decimal | float, length: int, precision: int | None, scale: int | None) -> Decimal:
+def check_decimal(value: Decimal | float, length: int, precision: int | None, scale: int | None) -> Decimal:
+    """Return the Decimal that is equal to ``value``, or raise if it is longer or has more digits than is said."""
     exact = value if type(value) is Decimal else Decimal(value)
     shortest = _shortest(exact)
     size = len(str(shortest))

@@ -114,10 +114,8 @@ class Dialect(ABC):
     def one_connection(self) -> bool:
         """Whether all threads share one connection, so that calls must take turns."""
 
-    @property
-    def most_connections(self) -> int | None:
-        """How many connections of an engine of our own are open at most; None: as many as threads want."""
-        return None
+    most_connections: ClassVar[int | None] = None
+    """How many connections of an engine of our own are open at most; None: as many as threads want."""
 
     def lock(self) -> Lock:
         """Return the lock under which writes of this process take turns."""
@@ -175,7 +173,7 @@ class Dialect(ABC):
     def schema(self) -> str | None:
         """The schema of the tables, as the engine translates None; None: the connection's own."""
         translated = self.engine.get_execution_options().get("schema_translate_map") or {}
-        return translated.get(None)  # type: ignore[no-any-return]
+        return translated.get(None)
 
     def table_options(self) -> Mapping[str, Any]:
         """Return keywords of :class:`sqlalchemy.Table` for tables that are read by their primary key."""
@@ -193,10 +191,8 @@ class Dialect(ABC):
         """Return the column that keeps the order in which a series' values arrived."""
         return sa.Column("id", sa.BigInteger(), autoincrement=False)
 
-    @property
-    def longest_name(self) -> int | None:
-        """How many bytes a name may have at most to be part of a key; None: any number."""
-        return None
+    longest_name: ClassVar[int | None] = None
+    """How many bytes a name may have at most to be part of a key; None: any number."""
 
     @abstractmethod
     def begin_ddl(self, connection: Connection) -> None:
@@ -255,8 +251,10 @@ class Dialect(ABC):
     names_at_once: ClassVar[int] = 100
     """How many names one statement reads."""
 
-    decode: ClassVar[Callable[[Any], str] | None] = None
-    """What makes text of a name as the driver gives it back; None: it is one."""
+    @property
+    def decode(self) -> Callable[[Any], str] | None:
+        """What makes text of a name as the driver gives it back; None: it is one."""
+        return None
 
     # Values
 
@@ -267,7 +265,9 @@ class Dialect(ABC):
     def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
         """Return the type that holds exactly, on this database, what ``sql`` stands for."""
 
-    def processors(self, sql: TypeEngine[Any]) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    def processors(
+        self, sql: TypeEngine[Any]
+    ) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
         """Return what makes of a value what the driver gets, and back; None: nothing."""
         own, impl = self.engine_dialect, sql.dialect_impl(self.engine_dialect)
         return impl.bind_processor(own), impl.result_processor(own, None)

@@ -45,7 +45,12 @@ class KindTable(ABC):
         self._read_one = dialect.prepare(self._select(True, mine, one=True), *place)
 
     def _select(
-        self, resolved: bool, mine: Sequence[sa.ColumnElement[bool]], *, one: bool = False, named: bool = False
+        self,
+        resolved: bool,
+        mine: Sequence[sa.ColumnElement[bool]],
+        *,
+        one: bool = False,
+        named: bool = False,
     ) -> sa.Select[Any]:
         c = self.table.c
         first = bound("first")

@@ -17,7 +17,10 @@ class Layouts:
     """The records of one timeseries' table and kind; each method is given a DBAPI cursor."""
 
     def __init__(self, table: sa.Table, kind: str, table_name: str, dialect: Dialect) -> None:
-        self._place = (dialect.table_key(str.__str__(table_name)), kind)  # not a quoted_name: that never folds
+        self._place = (
+            dialect.table_key(str.__str__(table_name)),
+            kind,
+        )  # not a quoted_name: that never folds
         c = table.c
         here = (c.table_name == bound("place"), c.kind == bound("its_kind"))
         place = ("place", "its_kind")

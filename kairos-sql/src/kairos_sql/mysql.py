@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import copy
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from datetime import date, datetime, time
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
@@ -21,14 +18,14 @@ from sqlalchemy.types import TypeEngine
 
 from kairos.errors import InvalidValue
 
-from .decimals import NumericExact
 from .dialects import Lent, Lister, Rules
+from .mysql_types import adapt, keeps, keeps_bound
 from .mysql_writer import LiteralWriter
 from .rows import Writer
 from .server import Server
 from .statements import Prepared, bound, compile_statement
 from .texts import literal
-from .types import BinaryText, Microseconds
+from .types import BinaryText
 
 __all__ = ["MySQL"]
 
@@ -36,7 +33,9 @@ _ROLLED_BACK = frozenset({1020, 1205, 1213})
 """Changed since it was read; waited too long for a lock; the victim of a deadlock."""
 
 _OVERFLOWS = frozenset({1264, 1690})
-_LOST = frozenset({1053, 1077, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 2006, 2013, 2014, 2055, 4031})
+_LOST = frozenset(
+    {1053, 1077, 1152, 1153, 1154, 1155, 1156, 1157, 1158, 1159, 1160, 1161, 2006, 2013, 2014, 2055, 4031}
+)
 _EXISTS = 1050
 _LOCK = "kairos_tables"
 _LONGEST_KEY = 2_700
@@ -76,7 +75,7 @@ class _Literal:
 class MySQL(Server):
     """MariaDB and MySQL, which are one for kairos, through PyMySQL or mysqlclient."""
 
-    decode = staticmethod(lambda name: name if isinstance(name, str) else bytes(name).decode())
+    longest_name = _LONGEST_KEY
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -148,7 +147,9 @@ class MySQL(Server):
 
     def refused(self, error: Exception) -> bool:
         """Whether a constraint failed, or a value does not fit."""
-        return isinstance(error, self._driver.IntegrityError | self._driver.DataError) or self.is_overflow(error)
+        return isinstance(error, self._driver.IntegrityError | self._driver.DataError) or self.is_overflow(
+            error
+        )
 
     def rolled_back(self, error: Exception) -> bool:
         """Whether it was the victim of a deadlock, or waited too long for another."""
@@ -180,11 +181,6 @@ class MySQL(Server):
     def series_id(self) -> sa.Column[int]:
         """Return an AUTO_INCREMENT column: the server counts."""
         return sa.Column("id", sa.BigInteger(), autoincrement=True)
-
-    @property
-    def longest_name(self) -> int | None:
-        """What a key has room for."""
-        return _LONGEST_KEY
 
     def begin_ddl(self, connection: Connection) -> None:
         """Wait for others who make tables; making one ends any transaction here."""
@@ -232,6 +228,11 @@ class MySQL(Server):
 
     # Rows
 
+    @property
+    def decode(self) -> Callable[[Any], str] | None:
+        """Return what makes text of a VARBINARY."""
+        return _text
+
     def writer(self, table: sa.Table, rules: Rules) -> Writer:
         """Return a writer of ``INSERT … ON DUPLICATE KEY UPDATE``."""
         return LiteralWriter(table, rules, self.engine_dialect)
@@ -247,13 +248,13 @@ class MySQL(Server):
     def names_lister(self, table: sa.Table) -> Lister:
         """Return a lister by DISTINCT: the server jumps from one name to the next where names have many rows."""
         statement = sa.select(table.c.name).where(table.c.interval == bound("interval")).distinct()
-        prepared, decode = self.prepare(statement, "interval"), self.decode
+        prepared = self.prepare(statement, "interval")
 
         def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
             names: dict[Any, None] = {}
             for interval in intervals:
                 names.update(dict.fromkeys(row[0] for row in prepared.run(cursor, (interval,)).fetchall()))
-            return {decode(name): None for name in names}
+            return {_text(name): None for name in names}
 
         return names
 
@@ -261,27 +262,11 @@ class MySQL(Server):
 
     def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
         """Return types that are exact here, and have the lengths that these servers want."""
-        if type(sql) is sa.Float:
-            return sa.Double()
-        if isinstance(sql, sa.Enum) and sql.native_enum:
-            return sql.adapt(sa.Enum, native_enum=False)  # type: ignore[call-overload, no-any-return]
-        if type(sql) in (sa.String, sa.Unicode) and not sql.length:  # type: ignore[attr-defined]
-            return type(sql)(string_length)  # type: ignore[call-arg]
-        if type(sql) in (sa.String, sa.Unicode) and sql.length > 4_000:  # type: ignore[attr-defined]
-            return sa.Text(sql.length)  # type: ignore[attr-defined]
-        if type(sql) is sa.DateTime:
-            return mysql.DATETIME(fsp=6)
-        if type(sql) is sa.Time:
-            return mysql.TIME(fsp=6)
-        if type(sql) is sa.Interval:
-            return Microseconds()
-        if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
-            if sql.precision is None:
-                return NumericExact(string_length, 65, 30)
-            return NumericExact(string_length, sql.precision, sql.scale)
-        return sql
+        return adapt(sql, string_length)
 
-    def processors(self, sql: TypeEngine[Any]) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    def processors(
+        self, sql: TypeEngine[Any]
+    ) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
         """Return SQLAlchemy's own, but for bytes: those are written as they are."""
         impl = sql.dialect_impl(self.engine_dialect)
         result = impl.result_processor(self.engine_dialect, None)
@@ -291,42 +276,11 @@ class MySQL(Server):
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
         """Whether the column has the very type."""
-        exact: dict[type, type[Any]] = {float: sa.Double, bytes: sa.LargeBinary, int: sa.BigInteger, str: sa.String}
-        own = type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
-        return own and python in exact and isinstance(sql, exact[python])
+        return keeps(sql, python)
 
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""
-        while isinstance(sql, sa.types.TypeDecorator):
-            sql = sql.impl_instance
-        if isinstance(bound, bool):
-            return isinstance(sql, sa.Boolean)
-        if isinstance(bound, int):
-            return isinstance(sql, sa.Integer | sa.Boolean) and abs(2 * bound + 1) < 2 ** _bits(sql)
-        if isinstance(bound, float):
-            double = isinstance(sql, sa.Double | sa.REAL)
-            return double or (isinstance(sql, sa.Float) and _single(bound) == bound)
-        if isinstance(bound, datetime):
-            return isinstance(sql, sa.DateTime) and bound.tzinfo is None and bound.year >= 1000
-        if isinstance(bound, time):
-            return isinstance(sql, sa.Time) and bound.tzinfo is None
-        if isinstance(bound, date):
-            return isinstance(sql, sa.Date) and bound.year >= 1000
-        if isinstance(bound, str):
-            length = getattr(sql, "length", None)
-            return length is None or len(bound) <= length
-        return isinstance(bound, bytes | Decimal)
-
-
-def _bits(sql: TypeEngine[Any]) -> int:
-    return 64 if isinstance(sql, sa.BigInteger) else 16 if isinstance(sql, sa.SmallInteger) else 32
-
-
-def _single(value: float) -> float:
-    try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
-    except OverflowError:
-        return float("inf")
+        return keeps_bound(sql, bound)
 
 
 def _number(error: Any) -> int | None:

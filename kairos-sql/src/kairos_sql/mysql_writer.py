@@ -26,7 +26,7 @@ class LiteralWriter:
     """Inserts or upserts rows; what a table's AUTO_INCREMENT numbers is left to it."""
 
     def __init__(self, table: sa.Table, rules: Rules, dialect: Dialect) -> None:
-        columns = [c for c in table.columns if not c.autoincrement is True]
+        columns = [c for c in table.columns if c.autoincrement is not True]
         self._width = len(columns) - 2
         self._key = len([c for c in columns if c.primary_key]) - 2
         self._merge = None if rules.changes is None else positions(table, rules.changes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import struct
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -26,6 +25,7 @@ from .postgresql_writer import ArrayWriter
 from .rows import Writer
 from .server import Server
 from .statements import bound
+from .types import EXACT, bits, plain_enum, single
 
 __all__ = ["PostgreSQL"]
 
@@ -41,6 +41,8 @@ _LONGEST_KEY = 2_300
 
 class PostgreSQL(Server):
     """PostgreSQL through psycopg 3."""
+
+    longest_name = _LONGEST_KEY
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -133,11 +135,6 @@ class PostgreSQL(Server):
         """Return an identity column: the server counts."""
         return sa.Column("id", sa.BigInteger(), sa.Identity())
 
-    @property
-    def longest_name(self) -> int | None:
-        """What an index entry has room for."""
-        return _LONGEST_KEY
-
     def begin_ddl(self, connection: Connection) -> None:
         """Wait for others who make tables."""
         connection.begin()
@@ -162,12 +159,14 @@ class PostgreSQL(Server):
             ),
             {"name": name},
         ).all()
-        return {column: shown for column, shown in found} or None
+        return dict(found) or None
 
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
         """Ask the server how it calls the type."""
         text = sql.compile(dialect=self.engine_dialect).partition(" COLLATE ")[0]
-        found = connection.execute(sa.text("SELECT upper(format_type(CAST(:t AS regtype), NULL))"), {"t": text})
+        found = connection.execute(
+            sa.text("SELECT upper(format_type(CAST(:t AS regtype), NULL))"), {"t": text}
+        )
         return str(found.scalar())
 
     # Rows
@@ -194,14 +193,16 @@ class PostgreSQL(Server):
         if type(sql) is sa.Float:
             return sa.Double()
         if isinstance(sql, sa.Enum) and sql.native_enum:
-            return sql.adapt(sa.Enum, native_enum=False)  # type: ignore[call-overload, no-any-return]
+            return plain_enum(sql)
         if isinstance(sql, NumericExact):
             return NumericExact(string_length, most_digits=131_072, most_places=16_383)
         if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
             return NumericExact(string_length, sql.precision, sql.scale, 131_072, 16_383)
         return sql
 
-    def processors(self, sql: TypeEngine[Any]) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+    def processors(
+        self, sql: TypeEngine[Any]
+    ) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
         """Return SQLAlchemy's own, told what the column's type will be."""
         own = self.engine_dialect
         impl = sql.dialect_impl(own)
@@ -210,9 +211,8 @@ class PostgreSQL(Server):
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
         """Whether the column has the very type."""
-        return {float: sa.Double, bytes: sa.LargeBinary, int: sa.BigInteger}.get(python) in type(sql).__mro__ or (
-            python is str and type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
-        )
+        own = type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
+        return own and python in EXACT and isinstance(sql, EXACT[python])
 
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""
@@ -221,10 +221,10 @@ class PostgreSQL(Server):
         if isinstance(bound, bool):
             return isinstance(sql, sa.Boolean)
         if isinstance(bound, int):
-            return isinstance(sql, sa.Integer) and abs(2 * bound + 1) < 2 ** _bits(sql)
+            return isinstance(sql, sa.Integer) and abs(2 * bound + 1) < 2 ** bits(sql)
         if isinstance(bound, float):
-            single = isinstance(sql, sa.REAL) or (isinstance(sql, sa.Float) and (sql.precision or 53) <= 24)
-            return isinstance(sql, sa.Float) and (not single or _single(bound) == bound)
+            short = isinstance(sql, sa.REAL) or (isinstance(sql, sa.Float) and (sql.precision or 53) <= 24)
+            return isinstance(sql, sa.Float) and (not short or single(bound) == bound)
         if isinstance(bound, datetime):
             zone = bound.tzinfo is not None
             return isinstance(sql, sa.DateTime) and zone == bool(sql.timezone)
@@ -233,18 +233,9 @@ class PostgreSQL(Server):
         if isinstance(bound, str):
             length = getattr(sql, "length", None)
             return "\0" not in bound and (length is None or len(bound) <= length)
-        return isinstance(bound, bytes | date | Decimal | UUID | timedelta)
-
-
-def _bits(sql: TypeEngine[Any]) -> int:
-    return 64 if isinstance(sql, sa.BigInteger) else 16 if isinstance(sql, sa.SmallInteger) else 32
-
-
-def _single(value: float) -> float:
-    try:
-        return float(struct.unpack("f", struct.pack("f", value))[0])
-    except OverflowError:
-        return float("inf")
+        if isinstance(bound, timedelta):
+            return abs(bound) < timedelta(days=106_751_991)  # microseconds in 64 bits
+        return isinstance(bound, bytes | date | Decimal | UUID)
 
 
 def _code(sql: TypeEngine[Any]) -> int | None:
@@ -306,5 +297,3 @@ def _names_lister(table: sa.Table, dialect: PostgreSQL) -> Lister:
         return names
 
     return names
-
-

@@ -75,7 +75,8 @@ class ArrayWriter:
     def _array_text(self) -> str:
         """Return ``INSERT … SELECT … FROM unnest(…, …)``."""
         arrays = [
-            sa.cast(bound(c.name), postgresql.ARRAY(_without_length(c.type))).label(c.name) for c in self._columns
+            sa.cast(bound(c.name), postgresql.ARRAY(_without_length(c.type))).label(c.name)
+            for c in self._columns
         ]
         given = sa.func.unnest(*arrays).table_valued(*(sa.column(c.name, c.type) for c in self._columns))
         selected = sa.select(*given.render_derived(name="given").c)

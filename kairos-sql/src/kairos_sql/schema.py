@@ -107,7 +107,9 @@ def _create(connection: Connection, dialect: Dialect, kind: str, table: sa.Table
             layouts.create(connection, checkfirst=False)
         if not has_table:
             # Of a table that somebody dropped the records are stale
-            stale = sa.delete(layouts).where(layouts.c.table_name == dialect.table_key(str.__str__(table.name)))
+            stale = sa.delete(layouts).where(
+                layouts.c.table_name == dialect.table_key(str.__str__(table.name))
+            )
             connection.execute(stale)
             table.create(connection, checkfirst=False)
         connection.commit()

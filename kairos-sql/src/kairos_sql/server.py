@@ -66,19 +66,6 @@ class Server(Dialect):
         if not lent.autocommit:
             lent.rollback()
 
-    def lost(self, error: Exception) -> bool:
-        """Ask SQLAlchemy, which knows what drivers say."""
-        return isinstance(error, self.driver_error) and self.engine.dialect.is_disconnect(
-            error,  # type: ignore[arg-type]
-            None,
-            None,
-        )
-
-    @property
-    def driver_error(self) -> type[Exception]:
-        """The driver's own base class of errors."""
-        return self.engine.dialect.loaded_dbapi.Error  # type: ignore[no-any-return]
-
     def within_limits(self, count: str, fraction: str | None) -> str | None:
         """Return nothing: sums that leave a column's range are errors."""
         return None

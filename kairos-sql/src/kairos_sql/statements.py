@@ -74,5 +74,3 @@ def compile_statement(statement: ClauseElement, dialect: Dialect, *names: str) -
 def prepare(statement: ClauseElement, dialect: Dialect, *names: str) -> Compiled:
     """Compile a statement whose bound parameters will be given in the order of ``names``."""
     return compile_statement(statement, dialect, *names)[1]
-
-

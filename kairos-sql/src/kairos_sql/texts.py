@@ -35,12 +35,12 @@ _ELEMENTS: dict[type, Callable[[Any], str]] = {
 
 
 def array_text(values: Sequence[Any]) -> str:
-    """Return a PostgreSQL array's text; all values are of one type.
+    r"""Return a PostgreSQL array's text; all values are of one type.
 
     Examples
     --------
     >>> array_text((1, 2)), array_text(('a"b', "c"))
-    ('{1,2}', '{"a\\\\"b","c"}')
+    ('{1,2}', '{"a\\"b","c"}')
     """
     first = values[0]
     if type(first) is str:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import struct
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger
-from sqlalchemy.dialects import mysql
+from sqlalchemy import VARBINARY, BigInteger, Double, Enum, LargeBinary, SmallInteger, String
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-__all__ = ["BinaryText", "Microseconds"]
+from .decimals import canonical_decimal, check_decimal
+
+__all__ = ["EXACT", "BinaryText", "Microseconds", "TextDecimal", "bits", "plain_enum", "single"]
+
+EXACT: dict[type, type[TypeEngine[Any]]] = {
+    float: Double,
+    bytes: LargeBinary,
+    int: BigInteger,
+    str: String,
+}
+"""Types of columns that hold every value of a Python type."""
 
 
 class BinaryText(TypeDecorator[str]):
@@ -19,7 +30,7 @@ class BinaryText(TypeDecorator[str]):
     MariaDB and MySQL have no collation in common that compares like this.
     """
 
-    impl = mysql.VARBINARY
+    impl = VARBINARY
     cache_ok = True
 
     def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
@@ -50,3 +61,60 @@ class Microseconds(TypeDecorator[timedelta]):
     def python_type(self) -> type[timedelta]:
         """Return timedelta."""
         return timedelta
+
+
+class TextDecimal(TypeDecorator[Decimal]):
+    """A Decimal as its canonical text in a VARCHAR column.
+
+    Parameters
+    ----------
+    length
+        The longest text.
+    precision, scale
+        The most digits, in all and after the point; None: any.
+    """
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int, precision: int | None = None, scale: int | None = None) -> None:
+        super().__init__(length)
+        self.length = length
+        self.precision = precision
+        self.scale = scale
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        """Return the text."""
+        return None if value is None else canonical_decimal(value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Decimal | None:
+        """Read the text."""
+        return None if value is None else Decimal(value)
+
+    @property
+    def python_type(self) -> type[Decimal]:
+        """Return Decimal."""
+        return Decimal
+
+    def check(self, value: Decimal | float) -> Decimal:
+        """Return the Decimal that is equal to ``value``, or raise if the column would not give it back."""
+        return check_decimal(value, self.length, self.precision, self.scale)
+
+
+def bits(sql: TypeEngine[Any]) -> int:
+    """Return how many bits the integers of a column have."""
+    return 64 if isinstance(sql, BigInteger) else 16 if isinstance(sql, SmallInteger) else 32
+
+
+def single(value: float) -> float:
+    """Return what a column of 32 bits gives back for a float."""
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return float("inf")
+
+
+def plain_enum(sql: Enum) -> TypeEngine[Any]:
+    """Return an Enum that is text in the database, not a type of its own."""
+    plain: TypeEngine[Any] = sql.adapt(Enum, native_enum=False)  # type: ignore[no-untyped-call]
+    return plain

@@ -18,6 +18,7 @@ from kairos.storage import Values
 
 from .decimals import DecimalText, NumericExact, canonical_decimal
 from .dialects import Dialect
+from .types import TextDecimal
 
 __all__ = ["NAMES", "ColumnType", "column_type", "key_of"]
 
@@ -213,7 +214,7 @@ def _max_bytes(sql: TypeEngine[Any], string_length: int, text_length: int) -> in
 def _convert(
     sql: TypeEngine[Any], python: type, bind: Convert | None, result: Convert | None, dialect: Dialect
 ) -> Convert | None:
-    if isinstance(sql, DecimalText | NumericExact):
+    if isinstance(sql, DecimalText | NumericExact | TextDecimal):
         return sql.check
     if (
         type(sql) is sa.Boolean

@@ -1,0 +1,70 @@
+"""Which columns of MariaDB and MySQL hold which values exactly."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeEngine
+
+from .decimals import NumericExact
+from .types import EXACT, Microseconds, bits, plain_enum, single
+
+__all__ = ["adapt", "keeps", "keeps_bound"]
+
+_LONGEST_VARCHAR = 4_000
+"""Of all columns of a row 65,535 bytes are VARCHARs at most; longer ones are TEXT."""
+
+
+def adapt(sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    """Return types that are exact here, and have the lengths that these servers want."""
+    if type(sql) is sa.Float:
+        return sa.Double()
+    if isinstance(sql, sa.Enum) and sql.native_enum:
+        return plain_enum(sql)
+    if type(sql) in (sa.String, sa.Unicode):
+        length: int = sql.length or string_length  # type: ignore[attr-defined]
+        return type(sql)(length) if length <= _LONGEST_VARCHAR else sa.Text(length)  # type: ignore[call-arg]
+    if type(sql) is sa.DateTime:
+        return mysql.DATETIME(fsp=6)
+    if type(sql) is sa.Time:
+        return mysql.TIME(fsp=6)
+    if type(sql) is sa.Interval:
+        return Microseconds()
+    if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
+        if sql.precision is None:
+            return NumericExact(string_length, 65, 30)
+        return NumericExact(string_length, sql.precision, sql.scale)
+    return sql
+
+
+def keeps(sql: TypeEngine[Any], python: type) -> bool:
+    """Whether the column has the very type."""
+    own = type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
+    return own and python in EXACT and isinstance(sql, EXACT[python])
+
+
+def keeps_bound(sql: TypeEngine[Any], bound: Any) -> bool:
+    """Whether the column has room for a value of a known type."""
+    while isinstance(sql, sa.types.TypeDecorator):
+        sql = sql.impl_instance
+    if isinstance(bound, bool):
+        return isinstance(sql, sa.Boolean)
+    if isinstance(bound, int):
+        return isinstance(sql, sa.Integer | sa.Boolean) and abs(2 * bound + 1) < 2 ** bits(sql)
+    if isinstance(bound, float):
+        double = isinstance(sql, sa.Double | sa.REAL)
+        return double or (isinstance(sql, sa.Float) and single(bound) == bound)
+    if isinstance(bound, datetime):
+        return isinstance(sql, sa.DateTime) and bound.tzinfo is None and bound.year >= 1000
+    if isinstance(bound, time):
+        return isinstance(sql, sa.Time) and bound.tzinfo is None
+    if isinstance(bound, date):
+        return isinstance(sql, sa.Date) and bound.year >= 1000
+    if isinstance(bound, str):
+        length = getattr(sql, "length", None)
+        return length is None or len(bound) <= length
+    return isinstance(bound, bytes | Decimal)
