@@ -62,9 +62,10 @@ PROFILES = {
 }
 
 
-def chosen(config: pytest.Config) -> Profile:
-    """Return the profile that the option or the environment asks for."""
-    name = config.getoption("--kairos-profile") or os.environ.get(VARIABLE) or "quick"
+def chosen(config: pytest.Config, own: str | None = None) -> Profile:
+    """Return the profile that the option asks for, else the suite's ``own``, else the environment's, else quick."""
+    name = config.getoption("--kairos-profile") or own or os.environ.get(VARIABLE) or "quick"
     if name not in PROFILES:
-        raise pytest.UsageError(f"{VARIABLE} is {name!r}; it can be {', '.join(PROFILES)}")
+        source = VARIABLE if own is None else "the suite's profile"
+        raise pytest.UsageError(f"{source} is {name!r}; it can be {', '.join(PROFILES)}")
     return PROFILES[name]

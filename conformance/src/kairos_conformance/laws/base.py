@@ -51,6 +51,9 @@ class Laws:
     options: ClassVar[Mapping[str, Any]] = {}
     """Keywords for :class:`kairos.Timeseries`, next to those that the kit gives."""
 
+    profile: ClassVar[str | None] = None
+    """The profile of this class, whatever the environment says: ``"quick"`` for one more variant of a backend."""
+
     @classmethod
     def options_for(cls, kind: str) -> Mapping[str, Any]:
         """Return keywords for a kind; override it where kinds need different ones."""
@@ -66,7 +69,7 @@ class Laws:
     @classmethod
     def place(cls, request: pytest.FixtureRequest, target: Any) -> Place:
         """Give the place under test."""
-        return Place(target, cls.options_for, chosen(request.config))
+        return Place(target, cls.options_for, chosen(request.config, cls.profile))
 
     @pytest.fixture(params=KINDS)
     def kind(self, request: pytest.FixtureRequest) -> str:
