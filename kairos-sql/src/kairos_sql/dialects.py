@@ -167,6 +167,10 @@ class Dialect(ABC):
     def is_overflow(self, error: Exception) -> bool:
         """Whether a driver's error says that a sum left its range."""
 
+    def sum_overflowed(self, error: Exception) -> bool:
+        """Whether a driver's error says that an aggregate left its range."""
+        return self.is_overflow(error)
+
     # Tables
 
     @property
@@ -247,6 +251,9 @@ class Dialect(ABC):
     @abstractmethod
     def names_lister(self, table: sa.Table) -> Lister:
         """Return what lists the names of a table."""
+
+    sums_of_floats_fail: ClassVar[bool] = True
+    """Whether a sum that leaves the range of floats is an error or infinite, and not just a wrong number."""
 
     names_at_once: ClassVar[int] = 100
     """How many names one statement reads."""

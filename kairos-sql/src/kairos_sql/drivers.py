@@ -7,6 +7,8 @@ from importlib.util import find_spec
 
 from sqlalchemy.engine import URL
 
+from kairos.errors import BackendNotFound
+
 from .dialects import Dialect
 
 __all__ = ["dialect_for", "with_driver"]
@@ -28,8 +30,15 @@ def with_driver(url: URL) -> URL:
     known = _PREFERRED.get(url.drivername)
     if known is None:
         return url
-    driver = next((driver for module, driver in known if find_spec(module) is not None), known[-1][1])
-    return url.set(drivername=f"{url.drivername}+{driver}")
+    for module, driver in known:
+        if find_spec(module) is not None:
+            return url.set(drivername=f"{url.drivername}+{driver}")
+    extra = "postgresql" if url.drivername == "postgresql" else "mysql"
+    wanted = " or ".join(module for module, _ in known)
+    raise BackendNotFound(
+        f"{url.drivername}:// needs a driver ({wanted}): pip install 'kairos-sql[{extra}]', or name another "
+        f"that is installed, as in {url.drivername}+driver://"
+    )
 
 
 def dialect_for(name: str, driver: str) -> type[Dialect]:

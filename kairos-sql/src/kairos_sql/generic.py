@@ -97,6 +97,7 @@ class Generic(Dialect):
 
     processes_values = True
     keeps_connections = False
+    sums_of_floats_fail = False
     longest_name: ClassVar[int | None] = None
 
     @staticmethod
@@ -172,6 +173,10 @@ class Generic(Dialect):
     def is_overflow(self, error: Exception) -> bool:
         """Sums are made, and looked at, in Python."""
         return False
+
+    def sum_overflowed(self, error: Exception) -> bool:
+        """Whatever went wrong: the rows can still be read."""
+        return isinstance(error, sa.exc.DBAPIError) and not error.connection_invalidated
 
     # Tables
 

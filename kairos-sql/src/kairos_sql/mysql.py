@@ -76,6 +76,7 @@ class MySQL(Server):
     """MariaDB and MySQL, which are one for kairos, through PyMySQL or mysqlclient."""
 
     longest_name = _LONGEST_KEY
+    sums_of_floats_fail = False
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

@@ -34,6 +34,7 @@ def data_table(
     value: TypeEngine[Any],
     string_length: int,
     dialect: Dialect,
+    schema: str | None,
 ) -> sa.Table:
     """Return the table of a kind."""
     columns = {
@@ -63,11 +64,11 @@ def data_table(
     quoted = sa.quoted_name(table_name, quote=True)
     columns_of_kind = [columns[name] for name in names]
     return sa.Table(
-        quoted, metadata, *columns_of_kind, *constraints, schema=dialect.schema, **dialect.table_options()
+        quoted, metadata, *columns_of_kind, *constraints, schema=schema, **dialect.table_options()
     )
 
 
-def layouts_table(metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
+def layouts_table(metadata: sa.MetaData, dialect: Dialect, schema: str | None) -> sa.Table:
     """Return the table of layouts."""
     return sa.Table(
         LAYOUTS,
@@ -76,7 +77,7 @@ def layouts_table(metadata: sa.MetaData, dialect: Dialect) -> sa.Table:
         sa.Column("kind", dialect.key_text(16), primary_key=True),
         sa.Column("interval", dialect.key_text(INTERVAL_LENGTH), primary_key=True),
         sa.Column("layout", sa.Text(), nullable=False),
-        schema=dialect.schema,
+        schema=schema,
         **dialect.table_options(),
     )
 

@@ -204,6 +204,10 @@ class SQLite(Dialect):
         """Whether that check has failed."""
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_CHECK
 
+    def sum_overflowed(self, error: Exception) -> bool:
+        """Whether a sum of ints left 64 bits."""
+        return isinstance(error, sqlite3.OperationalError) and "integer overflow" in str(error)
+
     def writer(self, table: sa.Table, rules: Rules) -> Writer:
         """Return a writer of ``INSERT … ON CONFLICT``, or of numbered values."""
         if rules.changes is None:

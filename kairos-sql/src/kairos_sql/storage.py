@@ -15,6 +15,7 @@ from .catalog import Catalog
 from .commits import GroupCommit
 from .connections import Connections
 from .dialects import Dialect
+from .folds import Folds, declared
 from .kinds import KIND_TABLES, KindTable
 from .layouts import Layouts
 from .schema import data_table, layouts_table, make_ready
@@ -60,12 +61,16 @@ class SQLStorage(Storage):
         self._flat = flat
         self._column = column
         metadata = sa.MetaData()
-        self._table = data_table(metadata, kind, table_name, column.sql, string_length, dialect)
-        self._layouts_table = layouts_table(metadata, dialect)
+        self._table = data_table(
+            metadata, kind, table_name, column.sql, string_length, dialect, dialect.schema
+        )
+        self._layouts_table = layouts_table(metadata, dialect, dialect.schema)
         self._commits = GroupCommit(self._store, connections.lock, self._refused)
         self._rows: KindTable
         self._catalog: Catalog
         self._layouts: Layouts
+        self._folds: Folds
+        axes, transforms = declared(kind, column, dialect)
         self.capabilities = Capabilities(
             kinds=frozenset(KIND_TABLES),
             values=column.values,
@@ -76,8 +81,8 @@ class SQLStorage(Storage):
             shared=dialect.shared,
             custom_fetch=True,
             write_options=frozenset(),
-            folds=frozenset(),
-            transforms=frozenset(),
+            folds=axes,
+            transforms=transforms,
         )
 
     def ready(self) -> None:
@@ -89,6 +94,7 @@ class SQLStorage(Storage):
         # A dialect compiles rightly only once it has met its server
         self._rows = KIND_TABLES[self._kind](self._table, self._column, self._dialect)
         self._catalog = Catalog(self._table, self._dialect)
+        self._folds = Folds(self._table, self._kind, self._column, self._dialect)
         self._layouts = Layouts(self._layouts_table, self._kind, self._table.name, self._dialect)
 
     @property
@@ -137,7 +143,8 @@ class SQLStorage(Storage):
             return self._fetch(request, fetch)
         interval, first, last = request.interval, request.first, request.last
         flat, read = interval in self._flat, self._rows.read
-
+        if (request.fold or request.transforms) and (reply := self._folded(request, flat)) is not None:
+            return reply
         if len(request.names) > 1:
             names, read_many = request.names, self._rows.read_many
             return Reply(
@@ -147,6 +154,17 @@ class SQLStorage(Storage):
         return Reply(
             {name: self._connections.read(lambda cursor: read(cursor, interval, name, first, last, flat))}
         )
+
+    def _folded(self, request: Read, flat: bool) -> Reply | None:
+        """Return a reply that the database has calculated, if it can."""
+        if not self._folds.takes(request):
+            return None
+        try:
+            return self._connections.read(lambda cursor: self._folds.read(cursor, request, flat))
+        except Exception as error:
+            if not self._dialect.sum_overflowed(error):
+                raise
+        return None
 
     def _fetch(self, request: Read, fetch: Callable[..., Buckets]) -> Reply:
         first, last = request.first, request.last
