@@ -54,8 +54,8 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "types",
-    "package",
     "engines",
+    "package",
     *(f"tests-{version}" for version in reversed(PYTHONS)),
 ]
 
@@ -95,7 +95,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def package(session: nox.Session) -> None:
     """Wheels and sdists: build, check, install the wheels alone elsewhere, run the READMEs' examples there."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "package"))
+    session.install(*nox.project.dependency_groups(PYPROJECT, "package"), "--editable", ENGINES)
     session.run("python", "tools/check_packages.py", *session.posargs)
 
 

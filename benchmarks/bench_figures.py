@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import sqlite3
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -55,29 +57,29 @@ class Run:
             if self.wants(name):
                 case = make(*arguments)
                 case = evolve(case, computing=case.computing or self.cpu)
-                yield shown(measure(evolve(case, repetitions=5) if self.quick else case))
+                yield report.shown(measure(evolve(case, repetitions=5) if self.quick else case))
 
     def sqlite(self) -> tuple[int, list[Result]]:
         synchronous = kairos_sides.synchronous(self.folder / "synchronous.sqlite")
-        files = sqlite_cases.Files(self.folder, synchronous)
+        stores = sqlite_cases.all_stores(self.folder, synchronous)
         results = []
         try:
-            for result in self.cases(sqlite_cases.CASES, files):
+            for result in self.cases(sqlite_cases.all_cases(self.folder, synchronous), stores):
                 results.append(result)
-                files.close()
+                stores.close()
         finally:
-            files.close()
+            stores.close()
         return synchronous, results
 
     def iterate(self) -> list[Result]:
         wanted = [target for target in ("memory", "sqlite") if self.wants(f"iterate-{target}")]
-        return [shown(iterate_memory.measure(target, self.folder)) for target in wanted]
+        return [report.shown(iterate_memory.measure(target, self.folder)) for target in wanted]
 
     def imports(self) -> list[Result]:
         if not self.wants("import"):
             return []
         import_cost.assert_no_driver()
-        return [shown(import_cost.measure(15 if self.quick else 31))]
+        return [report.shown(import_cost.measure(15 if self.quick else 31))]
 
     def sections(self) -> list[report.Section]:
         synchronous, sqlite = self.sqlite()
@@ -92,14 +94,6 @@ class Run:
         return [section for section in sections if section.results]
 
 
-def shown(result: Result) -> Result:
-    """Print a result as soon as it is known."""
-    medians = ", ".join(f"{side} {median:.3g}" for side, median in result.medians.items())
-    verdict = "held" if result.held else "MISSED"
-    print(f"{result.case.name}: {medians} {result.case.unit}: {verdict}", file=sys.stderr, flush=True)
-    return result
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", metavar="NAME", help="only the cases whose name contains this")
@@ -111,7 +105,9 @@ def main() -> None:
         parser.error("--write is for a whole run, without --only, --quick and --cpu")
     with tempfile.TemporaryDirectory(prefix="kairos-benchmarks-") as folder:
         sections = Run(arguments.only, arguments.quick, arguments.cpu, Path(folder)).sections()
-    text = report.markdown(sections, shlex.join(["python", "benchmarks/bench_figures.py", *sys.argv[1:]]))
+    versions = f"SQLite {sqlite3.sqlite_version}, SQLAlchemy {version('sqlalchemy')}"
+    command = shlex.join(["python", "benchmarks/bench_figures.py", *sys.argv[1:]])
+    text = report.markdown(sections, command, versions)
     print(text)
     if arguments.write:
         report.write(FIGURES, text)

@@ -7,8 +7,9 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
@@ -83,7 +84,7 @@ class Case:
     repetitions
         How many are timed.
     pinned
-        Whether the process stays on one core.
+        Whether the process, and the engine's, stay on one core.
     computing
         Whether nothing waits: processor time then leaves out what a busy machine gives to others.
     """
@@ -121,26 +122,41 @@ class Result:
 
     @property
     def held(self) -> bool:
-        return all(bound.held(self.medians) for bound in self.case.bounds)
+        return not self.missed
+
+    @property
+    def missed(self) -> list[str]:
+        """The bounds that are not held, as text."""
+        bounds = (bound for bound in self.case.bounds if not bound.held(self.medians))
+        return [bound.text(self.case.unit) for bound in bounds]
 
     def ratio(self, of: str) -> float | None:
-        """Return the ratio of the medians."""
-        return self.medians["kairos"] / self.medians[of] if of in self.medians else None
+        """Return the ratio of the medians, if both sides ran."""
+        both = "kairos" in self.medians and of in self.medians
+        return self.medians["kairos"] / self.medians[of] if both else None
 
     def paired_ratio(self, of: str) -> float | None:
         """Return the median of the ratios within each repetition, which a slow spell hardly moves."""
-        if of not in self.times:
+        if "kairos" not in self.times or of not in self.times:
             return None
         pairs = zip(self.times["kairos"], self.times[of], strict=True)
         return statistics.median(mine / theirs for mine, theirs in pairs)
 
 
-def measure(case: Case) -> Result:
-    """Run a case: a warm-up whose answers are compared, then the timed repetitions, compared as well."""
+def measure(case: Case, engine: Iterable[int] = ()) -> Result:
+    """Run a case: a warm-up whose answers are compared, then the timed repetitions, compared as well.
+
+    Parameters
+    ----------
+    case
+        What to measure.
+    engine
+        The engine's processes, to be pinned with this one.
+    """
     clock = time.process_time_ns if case.computing else time.perf_counter_ns
     times: dict[str, list[float]] = {side: [] for side in case.sides}
     sides = list(case.sides)
-    with _pinned(case.pinned):
+    with _pinned([os.getpid(), *engine] if case.pinned else []):
         for repetition in range(case.repetitions + 1):
             answers = {}
             turn = repetition % len(sides)
@@ -183,14 +199,37 @@ def _short(value: Any) -> str:
 
 
 @contextmanager
-def _pinned(pinned: bool) -> Iterator[None]:
-    """Stay on one core: between two, a call's time has two modes."""
-    if not pinned or sys.platform != "linux":
+def _pinned(processes: list[int]) -> Iterator[None]:
+    """Keep processes on one core, the same for all: between two, a call's time has two modes."""
+    if not processes or sys.platform != "linux":
         yield
         return
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
+    cores = os.sched_getaffinity(0)
+    _stay(processes, {max(cores)})
     try:
         yield
     finally:
-        os.sched_setaffinity(0, before)
+        _stay(processes, cores)
+
+
+def _stay(processes: Iterable[int], cores: set[int]) -> None:
+    """Move all threads of processes and of their children; those that they start later follow."""
+    moved = set(processes)
+    parents = _parents()
+    while found := {process for process, parent in parents.items() if parent in moved} - moved:
+        moved |= found
+    for process in moved:
+        for task in Path(f"/proc/{process}/task").glob("*"):
+            with suppress(ProcessLookupError):  # it has ended
+                os.sched_setaffinity(int(task.name), cores)
+
+
+def _parents() -> dict[int, int]:
+    """Return every process, and its parent."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[int(path.parent.name)] = int(
+                path.read_text("utf-8", "replace").rpartition(")")[2].split()[1]
+            )
+    return found

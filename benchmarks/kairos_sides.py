@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -38,3 +39,17 @@ def synchronous(path: Path) -> int:
     with Timeseries(f"sqlite:///{path}", type="count", intervals=INTERVALS) as store:
         store.get("name", "minute", fetch=fetch)
     return found[0]
+
+
+def server_counts(url: str, option: str) -> Callable[[str], Any]:
+    """Return what opens counts in a place of a server; `option` is what the backend calls the place."""
+    return lambda place: _open(url, "count", {option: place})
+
+
+def server_values(url: str, option: str, **more: Any) -> Callable[[str], Any]:
+    """Return what opens a series of floats in a place of a server."""
+    return lambda place: _open(url, "series", {option: place, **more})
+
+
+def _open(url: str, kind: str, options: dict[str, Any]) -> Any:
+    return Timeseries(url, type=kind, intervals=INTERVALS, **options)

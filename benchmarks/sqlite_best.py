@@ -18,6 +18,7 @@ from pathlib import Path
 from threading import Lock, local
 from typing import Any
 
+from coalescing import added_up, appended
 from workload import Bulk
 
 MINUTE, HOUR = 0, 1
@@ -147,16 +148,7 @@ class BestCounts:
             waiting.error, waiting.done = error, True
 
     def bulk_insert(self, inserts: Bulk) -> int:
-        by_name: dict[str, dict[int, int]] = {}
-        stored = 0
-        for timestamp, values_by_name in inserts.items():
-            minute = timestamp // 60
-            for name, values in values_by_name.items():
-                minutes = by_name.get(name)
-                if minutes is None:
-                    minutes = by_name[name] = {}
-                minutes[minute] = minutes.get(minute, 0) + sum(values)
-                stored += 2 * len(values)
+        by_name, stored = added_up(inserts)
         with self._lock:
             execute = self._writer.execute
             execute("BEGIN IMMEDIATE")
@@ -224,14 +216,12 @@ class BestValues:
         self._connection.executescript(VALUES)
 
     def bulk_insert(self, inserts: Bulk) -> int:
-        buckets: dict[tuple[str, int, int, int], list[float]] = {}
-        stored = 0
-        for timestamp, by_name in inserts.items():
-            minute, hour = timestamp // 60, timestamp // 3600
-            for name, values in by_name.items():
-                for key in ((name, MINUTE, minute, 0), (name, HOUR, hour, minute)):
-                    buckets.setdefault(key, []).extend(values)
-                stored += 2 * len(values)
+        by_bucket, stored = appended(inserts)
+        buckets = {
+            key: values
+            for (name, minute), values in by_bucket.items()
+            for key in ((name, MINUTE, minute, 0), (name, HOUR, minute // 60, minute))
+        }
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
         try:
