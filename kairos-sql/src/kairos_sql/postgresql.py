@@ -192,10 +192,10 @@ class PostgreSQL(Server):
         """Return types that are exact, and need no type of their own in the database."""
         if type(sql) is sa.Float:
             return sa.Double()
+        if type(sql) in (sa.Text, sa.UnicodeText):
+            return sa.Text(collation=sql.collation)  # type: ignore[attr-defined]
         if isinstance(sql, sa.Enum) and sql.native_enum:
             return plain_enum(sql)
-        if isinstance(sql, NumericExact):
-            return NumericExact(string_length, most_digits=131_072, most_places=16_383)
         if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
             return NumericExact(string_length, sql.precision, sql.scale, 131_072, 16_383)
         return sql

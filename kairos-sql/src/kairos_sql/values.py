@@ -98,7 +98,8 @@ class ColumnType:
 
 def column_type(value_type: Any, string_length: int, text_length: int, dialect: Dialect) -> ColumnType:
     """Return the column type for the option ``value_type``, or raise an error that says what is allowed."""
-    sql = dialect.adapt(_sql_type(value_type, string_length, text_length), string_length)
+    wanted = _sql_type(value_type, string_length, text_length)
+    sql = dialect.adapt(wanted, string_length)
     python = _python_type(sql)
     bind: Convert | None = None
     result: Convert | None = None
@@ -110,7 +111,7 @@ def column_type(value_type: Any, string_length: int, text_length: int, dialect: 
         types=frozenset({Decimal, int, float} if numbers else {python}),
         text=False,
         int_range=None if numbers else _INT64,
-        max_bytes=_max_bytes(sql, string_length, text_length),
+        max_bytes=_max_bytes(wanted, string_length, text_length),
         convert=_convert(sql, python, bind, result, dialect),
     )
     known = python in _CANONICAL and not isinstance(sql, sa.Enum)
