@@ -103,7 +103,9 @@ def package(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Fetch the servers that tests start, once (into .engines); names after `--` fetch those alone."""
     session.install("--editable", ENGINES, "uv>=0.7")
-    session.run("python", "-m", "kairos_engines", "--provide", *session.posargs)
+    # a contributor goes without those that this machine cannot have; the tests say what was left out
+    codes = [0] if "CI" in os.environ else [0, 1]
+    session.run("python", "-m", "kairos_engines", "--provide", *session.posargs, success_codes=codes)
 
 
 @nox.session

@@ -278,7 +278,7 @@ def run(
     if done.returncode:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         words = " ".join([Path(command[0]).name, *command[1:3]])
-        raise Missing(f"{words} failed ({done.returncode}): {' / '.join(said[-3:])}")
+        raise Missing(f"{words} failed ({done.returncode}): {' / '.join(said[:2] + said[2:][-2:])}")
     return done.stdout
 
 

@@ -253,10 +253,10 @@ def creator(url: str) -> Callable[[str, str | None], str]:
         engine = sqlalchemy.create_engine(parsed, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
         with engine.connect() as connection:
             quoted = engine.dialect.identifier_preparer.quote_identifier(name)
-            words = (
-                f" CHARACTER SET {charset or 'utf8mb4'}" if parsed.get_backend_name() != "postgresql" else ""
-            )
-            connection.execute(sqlalchemy.text(f"DROP DATABASE IF EXISTS {quoted}"))
+            postgres = parsed.get_backend_name() == "postgresql"
+            force = " WITH (FORCE)" if postgres else ""
+            words = "" if postgres else f" CHARACTER SET {charset or 'utf8mb4'}"
+            connection.execute(sqlalchemy.text(f"DROP DATABASE IF EXISTS {quoted}{force}"))
             connection.execute(sqlalchemy.text(f"CREATE DATABASE {quoted}{words}"))
         return str(parsed.set(database=name).render_as_string(hide_password=False))
 
