@@ -339,8 +339,8 @@ def test_expiring_goes_in_chunks(opened, batch, server_url, monkeypatch):
 def test_listing_names_of_few_and_of_many_buckets(opened, batch, server_url, monkeypatch):
     """Small pages, so that the lister goes from scanning to seeking and back."""
     for page in ("_FIRST", "_PAGE"):
-        monkeypatch.setattr(f"kairos_sql.postgresql.{page}", 64)
-    monkeypatch.setattr("kairos_sql.postgresql._SEEKS", 8)
+        monkeypatch.setattr(f"kairos_sql.postgresql_names.{page}", 64)
+    monkeypatch.setattr("kairos_sql.postgresql_names._SEEKS", 8)
     storage = opened(server_url)
     names = [f"name {k:03}" for k in range(200)]
     for i in range(40):

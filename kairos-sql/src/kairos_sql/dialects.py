@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
@@ -60,7 +61,7 @@ class Rules:
 class Lent:
     """A DBAPI connection checked out of an engine's pool, and what is needed of it."""
 
-    __slots__ = ("autocommit", "checkout", "commit", "cursor", "idle_since", "leave", "rollback")
+    __slots__ = ("autocommit", "checkout", "commit", "cursor", "has_news", "idle_since", "leave", "rollback")
 
     def __init__(self, checkout: Any, cursor: Any) -> None:
         self.checkout = checkout
@@ -70,7 +71,8 @@ class Lent:
         self.rollback: Callable[[], None] = connection.rollback
         self.autocommit = False  # a statement that is sent alone is committed by itself
         self.leave: Callable[[], None] | None = None  # what undoes a change of the connection's settings
-        self.idle_since = 0.0
+        self.idle_since = time.monotonic()
+        self.has_news: Callable[[], Any] | None = None  # whether the socket has something to read
 
 
 class Dialect(ABC):
@@ -243,6 +245,13 @@ class Dialect(ABC):
     def total(self, table: sa.Table) -> Sequence[sa.ColumnElement[Any]]:
         """Return what is selected of a count: its total, or ``count`` and ``fraction`` (None for 0)."""
         return [table.c.count, sa.func.nullif(table.c.fraction, sa.literal_column("0"))]
+
+    values_as_one: ClassVar[bool] = False
+    """Whether :meth:`values_in_order` gives them in one row, as an array."""
+
+    def values_in_order(self, table: sa.Table) -> sa.Select[Any]:
+        """Return what selects the values of a series, in order, where the conditions are still to come."""
+        return sa.select(table.c.value).order_by(table.c.id)
 
     def rows(self, cursor: Any) -> Iterable[Any]:
         """Return the rows of a cursor in the way that is fastest."""

@@ -90,6 +90,7 @@ class _LentConnection(Lent):
         self.autocommit = False
         self.leave = None
         self.idle_since = 0.0
+        self.has_news = None
 
 
 class Generic(Dialect):

@@ -31,6 +31,9 @@ class KindTable(ABC):
     read_columns: ClassVar[tuple[str, ...]] = ("value",)
     """What a read selects after ``i`` and ``r``."""
 
+    ordered: ClassVar[tuple[str, ...]] = ()
+    """What tells apart rows of one resolution bucket whose order counts."""
+
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         self.table = table
         self._dialect = dialect
@@ -57,7 +60,9 @@ class KindTable(ABC):
         columns = [c.name] * named + [c.i] + [c.r] * resolved
         in_range = c.i == first if one else c.i.between(first, bound("last"))
         found = sa.select(*columns, *self.selected()).where(c.interval == bound("interval"), *mine, in_range)
-        return found.order_by(*self.table.primary_key.columns)
+        # MariaDB would sort by columns that are one value, too
+        order = [c[column] for column in ("r", *self.ordered)]
+        return found.order_by(*[c.name] * named, *[c.i] * (not one), *order)
 
     def selected(self) -> Sequence[sa.ColumnElement[Any]]:
         """Return what a read selects, after ``i`` and ``r``."""
@@ -302,13 +307,15 @@ class _Series(KindTable):
     """The column ``id`` ascends in the order in which the values of a row arrived."""
 
     changes: ClassVar[Mapping[str, Change] | None] = None
+    ordered = ("id",)
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         super().__init__(table, column, dialect)
         c = table.c
         place = ("interval", "name", "i", "r")
-        alone = sa.select(c.value).where(*(c[name] == bound(name) for name in place)).order_by(c.id)
-        self._read_alone = dialect.prepare(alone, *place)
+        here = [c[name] == bound(name) for name in place]
+        self._read_alone = dialect.prepare(dialect.values_in_order(table).where(*here), *place)
+        self._as_one = dialect.values_as_one
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
         def extend(values: list[Any], i: int, r: int, payload: Iterable[Any]) -> None:
@@ -321,8 +328,9 @@ class _Series(KindTable):
         """Return the buckets of a range; of a single one without resolution no more than its values is read."""
         if not flat or first != last:
             return super().read(cursor, interval, name, first, last, flat)
-        found = self._rows(self._read_alone.run(cursor, (interval, name, first, NO_RESOLUTION)))
-        row = list(self._read_back(chain.from_iterable(found)))
+        found = self._read_alone.run(cursor, (interval, name, first, NO_RESOLUTION))
+        values = found.fetchone()[0] or () if self._as_one else chain.from_iterable(self._rows(found))
+        row = list(self._read_back(values))
         return {first: {None: row}} if row else {}
 
     def flat(self, found: Iterable[Any]) -> Buckets:

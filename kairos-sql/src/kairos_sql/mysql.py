@@ -248,14 +248,23 @@ class MySQL(Server):
 
     def names_lister(self, table: sa.Table) -> Lister:
         """Return a lister by DISTINCT: the server jumps from one name to the next where names have many rows."""
-        statement = sa.select(table.c.name).where(table.c.interval == bound("interval")).distinct()
-        prepared = self.prepare(statement, "interval")
+        prepared: dict[int, Prepared] = {}
+
+        def statement(count: int) -> Prepared:
+            if count not in prepared:
+                intervals = [f"interval_{k}" for k in range(count)]
+                each = [
+                    sa.select(table.c.name).where(table.c.interval == bound(i)).distinct() for i in intervals
+                ]
+                prepared[count] = self.prepare(each[0] if count == 1 else sa.union(*each), *intervals)
+            return prepared[count]
 
         def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
-            names: dict[Any, None] = {}
-            for interval in intervals:
-                names.update(dict.fromkeys(row[0] for row in prepared.run(cursor, (interval,)).fetchall()))
-            return {_text(name): None for name in names}
+            wanted = tuple(intervals)
+            if not wanted:
+                return {}
+            found = statement(len(wanted)).run(cursor, wanted).fetchall()
+            return dict.fromkeys([_text(row[0]) for row in found])
 
         return names
 

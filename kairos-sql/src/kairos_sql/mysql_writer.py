@@ -22,6 +22,10 @@ _MOST = 1 << 19
 """About how many characters a statement has at most; servers take at least 1 MiB."""
 
 
+_FEW = 8
+"""Up to so many rows, nothing is gained by looking at what they have in common."""
+
+
 class LiteralWriter:
     """Inserts or upserts rows; what a table's AUTO_INCREMENT numbers is left to it."""
 
@@ -43,6 +47,15 @@ class LiteralWriter:
 
     def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
         """Return the one statement that stores batches, or what stores them in a transaction."""
+        few = kind.few(batches, _FEW) if len(batches) == 1 else None
+        if few is not None:
+            size = self._width + 2
+            if len(few) == size:
+                return f"{self._head}({','.join(map(literal, few))}){self._tail}", None
+            ordered = sorted(zip(*[iter(few)] * size, strict=True))
+            return self._head + ",".join(
+                [f"({','.join(map(literal, row))})" for row in ordered]
+            ) + self._tail, None
         merge = self._merge if len(batches) > 1 else None
         rows = self._literal_rows(kind, batches, merge)
         texts = [self._head + ",".join(piece) + self._tail for piece in _pieces(rows)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import cached_property
@@ -21,6 +21,7 @@ from kairos.errors import InvalidValue
 
 from .decimals import NumericExact
 from .dialects import Lent, Lister, Rules
+from .postgresql_names import names_lister
 from .postgresql_writer import ArrayWriter
 from .rows import Writer
 from .server import Server
@@ -175,6 +176,12 @@ class PostgreSQL(Server):
         """Return a writer of ``INSERT … ON CONFLICT`` from arrays."""
         return ArrayWriter(table, rules, self)
 
+    values_as_one = True
+
+    def values_in_order(self, table: sa.Table) -> sa.Select[Any]:
+        """Return an array, which costs a fifth of as many rows."""
+        return sa.select(sa.func.array_agg(postgresql.aggregate_order_by(table.c.value, table.c.id)))
+
     def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
         """Return ``INSERT … ON CONFLICT DO NOTHING``."""
         names = [c.name for c in table.columns]
@@ -184,7 +191,7 @@ class PostgreSQL(Server):
 
     def names_lister(self, table: sa.Table) -> Lister:
         """Return a lister that scans or seeks, whichever is faster."""
-        return _names_lister(table, self)
+        return names_lister(table, self)
 
     # Values
 
@@ -245,55 +252,3 @@ def _code(sql: TypeEngine[Any]) -> int | None:
     if isinstance(sql, sa.Float):
         return 701
     return 1700 if isinstance(sql, sa.Numeric) else None
-
-
-_PAGE = 16_384
-_FIRST = 1_024
-_SEEKS = 512
-
-
-def _names_lister(table: sa.Table, dialect: PostgreSQL) -> Lister:
-    """List names by scanning the key where names have few buckets, and by seeking the next one where many.
-
-    Names of a page come back as one array, which costs a tenth of as many rows.
-    """
-    c = table.c
-    interval, after = bound("interval"), bound("after")
-    page = sa.select(c.name).where(c.interval == interval, c.name > after).order_by(c.name)
-
-    def scan(most: int) -> Any:
-        rows = page.limit(sa.literal_column(str(most))).subquery()
-        each = sa.select(rows.c.name, sa.func.count().label("n")).group_by(rows.c.name).order_by(rows.c.name)
-        found = each.subquery()
-        return dialect.prepare(
-            sa.select(sa.func.array_agg(found.c.name), sa.func.sum(found.c.n)), "interval", "after"
-        )
-
-    step = sa.select(page.limit(sa.literal_column("1")).scalar_subquery().label("name")).cte(
-        "step", recursive=True
-    )
-    following = sa.select(c.name).where(c.interval == interval, c.name > step.c.name)
-    following = following.order_by(c.name).limit(sa.literal_column("1"))
-    step = step.union_all(sa.select(following.scalar_subquery()).where(step.c.name.is_not(None)))
-    found = sa.select(step.c.name).where(step.c.name.is_not(None)).limit(sa.literal_column(str(_SEEKS)))
-    rows = found.subquery()
-    seek = dialect.prepare(sa.select(sa.func.array_agg(rows.c.name), sa.func.count()), "interval", "after")
-    first, scan_on = scan(_FIRST), scan(_PAGE)
-
-    def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
-        names: dict[str, None] = {}
-        for interval in intervals:
-            after, statement, most = "", first, _FIRST
-            while True:
-                listed, size = statement.run(cursor, (interval, after)).fetchone()
-                if not listed:
-                    break
-                names.update(dict.fromkeys(listed))
-                if size < most:
-                    break
-                after = listed[-1]
-                seeking = statement is not seek and len(listed) < size // 10
-                statement, most = (seek, _SEEKS) if seeking else (scan_on, _PAGE)
-        return names
-
-    return names

@@ -43,18 +43,23 @@ class ArrayWriter:
 
     def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
         """Return the one statement that stores batches, or what stores them in a transaction."""
+        few = kind.few(batches, _FEW) if len(batches) == 1 else None
+        if few is not None:
+            size = self._width + 2
+            n = len(few) // size
+            return self._text(n), few if n == 1 else flatten(sorted(zip(*[iter(few)] * size, strict=True)))
         merge = self._merge if len(batches) > 1 else None
         found = by_group(kind.groups(batches), self._width, self._key, merge)
         count = sum(len(rows) for _, rows in found)
         if count <= _FEW:
             return self._text(count), flatten((*group, *row) for group, rows in found for row in rows)
-        rows = [(*group, *row) for group, rows in found for row in rows]
+        all_rows = [(*group, *row) for group, rows in found for row in rows]
         if count <= _MOST:
-            return self._arrays, self._array_values(rows)
+            return self._arrays, self._array_values(all_rows)
 
         def store(cursor: Any, committing: Callable[[], None]) -> None:
             for start, size in pieces(count, _MOST):
-                cursor.execute(self._arrays, self._array_values(rows[start : start + size]))
+                cursor.execute(self._arrays, self._array_values(all_rows[start : start + size]))
             committing()
 
         return store

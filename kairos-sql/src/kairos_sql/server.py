@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import time
 from collections.abc import Callable
+from functools import partial
 from threading import RLock
 from typing import Any, ClassVar
 
@@ -42,9 +43,10 @@ class Server(Dialect):
         """Whether a connection still works: one that has something to say, or has long been idle, is asked."""
         now = time.monotonic()
         idle, lent.idle_since = now - lent.idle_since, now
-        connection = lent.checkout.dbapi_connection
         try:
-            if idle < _STALE and not _has_news(self.descriptor(connection)):
+            if lent.has_news is None:
+                lent.has_news = _has_news(self.descriptor(lent.checkout.dbapi_connection))
+            if idle < _STALE and not lent.has_news():
                 return True
             self.ping(lent)
         except Exception:  # whatever it says: this one is not to be used
@@ -75,16 +77,10 @@ class Server(Dialect):
         return table_name
 
 
-def _poller() -> Callable[[int], bool]:
+def _has_news(descriptor: int) -> Callable[[], Any]:
+    """Return what tells whether a socket has something to read, be it that it was closed."""
     if not hasattr(select, "poll"):  # Windows
-        return lambda descriptor: bool(select.select([descriptor], [], [], 0)[0])
-
-    def has_news(descriptor: int) -> bool:
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-
-    return has_news
-
-
-_has_news = _poller()
+        return lambda: select.select([descriptor], [], [], 0)[0]
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return partial(poll.poll, 0)

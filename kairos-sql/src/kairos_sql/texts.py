@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -57,7 +58,14 @@ _PLAIN = re.compile(r"[A-Za-z0-9 _.,:;/@+=()-]*").fullmatch
 
 
 def _text_literal(value: str) -> str:
+    return _short_literal(value) if len(value) < 256 else _any_literal(value)
+
+
+def _any_literal(value: str) -> str:
     return f"'{value}'" if _PLAIN(value) else f"_utf8mb4 X'{value.encode().hex()}'"
+
+
+_short_literal = lru_cache(4_096)(_any_literal)
 
 
 def _float_literal(value: float) -> str:
