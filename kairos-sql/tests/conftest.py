@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -95,7 +96,7 @@ def database(engine: Callable[..., Any]) -> Callable[..., str]:
 
     def database(server: str, **options: Any) -> str:
         name, scheme = SERVERS[server]
-        url = sa.make_url(engine(name).database(f"kairos_sql_{next(_numbers)}", **options))
+        url = sa.make_url(engine(name).database(f"kairos_sql_{os.getpid()}_{next(_numbers)}", **options))
         return url.set(drivername=scheme).render_as_string(hide_password=False)
 
     return database

@@ -217,7 +217,7 @@ class TestTables:
 
     def test_the_longest_name(self, opened, batch, server, server_url):
         longest = 2_300 if server == "postgresql" else 2_700
-        storage = opened(server_url, "histogram", string_length=longest)
+        storage = opened(server_url, "histogram", string_length=longest, intervals={"x" * 255: {"step": 60}})
         name = "".join(chr(33 + (k * k * 7 + k) % 90) for k in range(longest))
         storage.write(batch(("x" * 255, 1, None, {name: {1.0: 1}})))
         assert read(storage, "x" * 255, name=name) == {1: {None: {1.0: 1}}}
@@ -304,8 +304,10 @@ class TestEngines:
                     storage.write(one(batch))
                 connection.rollback()
             else:
-                threading.Timer(1.5, connection.rollback).start()
+                end = threading.Timer(4, connection.rollback)
+                end.start()
                 storage.write(one(batch))  # waited too long, rolled back, sent again
+                end.join()
                 assert storage.retries >= 1
         expected = 1 if server == "postgresql" else 2
         assert read(storage) == {1: {None: expected}}

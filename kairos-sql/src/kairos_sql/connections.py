@@ -83,7 +83,7 @@ class Connections:
 
     def _read_now(self, work: Callable[[Any], T]) -> T:
         lent = self._take()
-        theirs = self._guests and self._dialect.in_transaction(lent)
+        theirs = self._guests and bool(self._dialect.in_transaction(lent))
         try:
             result = work(lent.cursor)
             if not theirs:
@@ -124,7 +124,7 @@ class Connections:
                 if several:
                     self._dialect.begin(lent)
                 result = work(lent.cursor)
-                if self._guests and several and not self._dialect.in_transaction(lent):
+                if self._guests and several and self._dialect.in_transaction(lent) is False:
                     raise RuntimeError(
                         "somebody else ended kairos' transaction on the engine's one connection: "
                         "it is unknown what of this write is stored"

@@ -18,7 +18,7 @@ from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
 from .rows import Change, Writer
-from .statements import Prepared, prepare
+from .statements import Lazy, Prepared, prepare
 
 __all__ = ["Dialect", "Lent", "Lister", "Lock", "Rules"]
 
@@ -81,7 +81,7 @@ class Dialect(ABC):
     Parameters
     ----------
     engine
-        The engine that is used; nothing is sent before :meth:`inspect_connection`.
+        The engine that is used; nothing is sent before :meth:`look_at`.
     """
 
     keeps_connections: ClassVar[bool] = True
@@ -102,7 +102,7 @@ class Dialect(ABC):
 
     def prepare(self, statement: ClauseElement, *names: str) -> Prepared:
         """Return a statement ready to be sent, with parameters in the order of ``names``."""
-        return prepare(statement, self.engine_dialect, *names)
+        return Lazy(lambda: prepare(statement, self.engine_dialect, *names))
 
     # Connections
 
@@ -138,16 +138,16 @@ class Dialect(ABC):
         return True
 
     @abstractmethod
-    def inspect_connection(self, cursor: Any) -> None:
-        """Look at the first connection through a cursor; raise if the engine cannot be used as it is."""
+    def look_at(self, connection: Connection) -> None:
+        """Look at the first connection, and leave it as it was; raise if the engine cannot be used as it is."""
 
     @abstractmethod
     def begin(self, lent: Lent) -> None:
         """Begin a write of several statements."""
 
     @abstractmethod
-    def in_transaction(self, lent: Lent) -> bool:
-        """Whether a connection is in a transaction that somebody has begun."""
+    def in_transaction(self, lent: Lent) -> bool | None:
+        """Whether a connection is in a transaction that somebody has begun; None: the driver does not tell."""
 
     @abstractmethod
     def end_read(self, lent: Lent) -> None:

@@ -132,7 +132,7 @@ class Generic(Dialect):
         """Open a SQLAlchemy connection."""
         return _LentConnection(self.engine.connect())
 
-    def inspect_connection(self, cursor: Any) -> None:
+    def look_at(self, connection: Connection) -> None:
         """Nothing is asked."""
 
     def begin(self, lent: Lent) -> None:

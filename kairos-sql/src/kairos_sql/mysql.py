@@ -23,7 +23,7 @@ from .mysql_types import adapt, keeps, keeps_bound
 from .mysql_writer import LiteralWriter
 from .rows import Writer
 from .server import Server
-from .statements import Prepared, bound, compile_statement
+from .statements import Lazy, Prepared, bound, compile_statement
 from .texts import literal
 from .types import BinaryText
 
@@ -100,10 +100,14 @@ class MySQL(Server):
 
     def prepare(self, statement: ClauseElement, *names: str) -> Prepared:
         """Return a statement with places for literals."""
-        _, compiled = compile_statement(statement, self.engine_dialect, *names)
-        return _Literal(compiled.text, compiled.order, compiled.constants)
 
-    def inspect_connection(self, cursor: Any) -> None:
+        def make() -> Prepared:
+            _, compiled = compile_statement(statement, self.engine_dialect, *names)
+            return _Literal(compiled.text, compiled.order, compiled.constants)
+
+        return Lazy(make)
+
+    def look_at(self, connection: Connection) -> None:
         """Take SQLAlchemy's dialect as it is now that it has met the server."""
         self._compiling = self.engine_dialect
 
@@ -128,10 +132,10 @@ class MySQL(Server):
         if lent.autocommit:
             lent.cursor.execute("START TRANSACTION")
 
-    def in_transaction(self, lent: Lent) -> bool:
-        """Ask the driver, if it knows."""
-        status = getattr(lent.checkout.dbapi_connection, "server_status", 0)
-        return bool(status & 1)
+    def in_transaction(self, lent: Lent) -> bool | None:
+        """Ask the driver: PyMySQL knows, mysqlclient does not tell."""
+        status = getattr(lent.checkout.dbapi_connection, "server_status", None)
+        return None if status is None else bool(status & 1)
 
     def descriptor(self, connection: Any) -> int:
         """Return the number of the socket."""

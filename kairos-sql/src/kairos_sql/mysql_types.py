@@ -54,17 +54,31 @@ def keeps_bound(sql: TypeEngine[Any], bound: Any) -> bool:
     if isinstance(bound, bool):
         return isinstance(sql, sa.Boolean)
     if isinstance(bound, int):
-        return isinstance(sql, sa.Integer | sa.Boolean) and abs(2 * bound + 1) < 2 ** bits(sql)
+        return isinstance(sql, sa.Integer | sa.Boolean) and _fits(sql, bound)
     if isinstance(bound, float):
         double = isinstance(sql, sa.Double | sa.REAL)
         return double or (isinstance(sql, sa.Float) and single(bound) == bound)
     if isinstance(bound, datetime):
-        return isinstance(sql, sa.DateTime) and bound.tzinfo is None and bound.year >= 1000
+        return isinstance(sql, sa.DateTime) and bound.year >= 1000 and _is_kept(sql, bound)
     if isinstance(bound, time):
-        return isinstance(sql, sa.Time) and bound.tzinfo is None
+        return isinstance(sql, sa.Time) and _is_kept(sql, bound)
     if isinstance(bound, date):
         return isinstance(sql, sa.Date) and bound.year >= 1000
     if isinstance(bound, str):
         length = getattr(sql, "length", None)
         return length is None or len(bound) <= length
     return isinstance(bound, bytes | Decimal)
+
+
+def _fits(sql: TypeEngine[Any], number: int) -> bool:
+    size = bits(sql)
+    if isinstance(sql, mysql.TINYINT | mysql.MEDIUMINT):
+        size = 8 if isinstance(sql, mysql.TINYINT) else 24
+    low = 0 if getattr(sql, "unsigned", False) else -(2 ** (size - 1))
+    return low <= number < low + 2**size
+
+
+def _is_kept(sql: TypeEngine[Any], moment: datetime | time) -> bool:
+    """Whether a column has enough digits for the seconds, and there is no zone."""
+    digits: int = getattr(sql, "fsp", None) or 0
+    return moment.tzinfo is None and moment.microsecond % 10 ** (6 - digits) == 0

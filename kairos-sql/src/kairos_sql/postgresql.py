@@ -30,6 +30,12 @@ from .types import EXACT, bits, plain_enum, single
 
 __all__ = ["PostgreSQL"]
 
+_SHOWN = {
+    **{name: name for name in ("BIGINT", "BYTEA", "DOUBLE PRECISION", "NUMERIC", "TEXT")},
+    "VARCHAR": "CHARACTER VARYING",
+}
+"""How the server calls types that are common."""
+
 _OVERFLOW = "22003"
 _ROLLED_BACK = frozenset({"40001", "40P01"})
 _EXISTS = frozenset({"23505", "42710", "42P07"})
@@ -63,10 +69,9 @@ class PostgreSQL(Server):
             return own  # type: ignore[no-any-return]
         return self._compiling
 
-    def inspect_connection(self, cursor: Any) -> None:
+    def look_at(self, connection: Connection) -> None:
         """Take SQLAlchemy's dialect as it is now that it has met the server."""
-        cursor.execute("SELECT current_setting('server_encoding')")
-        (encoding,) = cursor.fetchone()
+        encoding = connection.exec_driver_sql("SELECT current_setting('server_encoding')").scalar()
         if encoding != "UTF8":
             raise InvalidValue(
                 f"kairos keeps any text and needs a database with encoding UTF8; got one with {encoding}"
@@ -163,12 +168,13 @@ class PostgreSQL(Server):
         return dict(found) or None
 
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
-        """Ask the server how it calls the type."""
+        """Ask the server how it calls the type, unless that is known."""
         text = sql.compile(dialect=self.engine_dialect).partition(" COLLATE ")[0]
-        found = connection.execute(
-            sa.text("SELECT upper(format_type(CAST(:t AS regtype), NULL))"), {"t": text}
-        )
-        return str(found.scalar())
+        known = _SHOWN.get(text.partition("(")[0])
+        if known is not None:
+            return known
+        ask = sa.text("SELECT upper(format_type(CAST(:wanted AS regtype), NULL))")
+        return str(connection.execute(ask, {"wanted": text}).scalar())
 
     # Rows
 

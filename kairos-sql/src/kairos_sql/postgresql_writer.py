@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from kairos.storage import Batch
 
 from .dialects import Rules
 from .rows import Rows, Statement, Store, by_group, flatten, pieces, positions
-from .statements import bound
+from .statements import bound, prepare
 from .texts import array_text
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ class ArrayWriter:
         self._key = len(in_key) - 2
         self._merge = None if rules.changes is None else positions(table, rules.changes)
         self._texts: dict[int, str] = {}
-        self._arrays = self._array_text()
 
     def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
         """Return the one statement that stores batches, or what stores them in a transaction."""
@@ -77,7 +77,8 @@ class ArrayWriter:
             text = self._texts[rows] = self._compile(statement, *names)
         return text
 
-    def _array_text(self) -> str:
+    @cached_property
+    def _arrays(self) -> str:
         """Return ``INSERT … SELECT … FROM unnest(…, …)``."""
         arrays = [
             sa.cast(bound(c.name), postgresql.ARRAY(_without_length(c.type))).label(c.name)
@@ -89,9 +90,9 @@ class ArrayWriter:
         return self._compile(statement, *(c.name for c in self._columns))
 
     def _compile(self, statement: postgresql.Insert, *names: str) -> str:
-        prepared: Any = self._dialect.prepare(self._on_conflict(statement), *names)
+        prepared = prepare(self._on_conflict(statement), self._dialect.engine_dialect, *names)
         assert prepared.order is None, prepared
-        return str(prepared.text)
+        return prepared.text
 
     def _on_conflict(self, statement: postgresql.Insert) -> postgresql.Insert:
         if self._changes is None:

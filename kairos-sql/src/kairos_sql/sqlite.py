@@ -117,8 +117,9 @@ class SQLite(Dialect):
         """Return the lock of the pool, or of all shared caches."""
         return _shared_cache_lock if self._shared_cache else super().lock()
 
-    def inspect_connection(self, cursor: Any) -> None:
+    def look_at(self, connection: Connection) -> None:
         """Refuse an in-memory database that each connection would have for itself."""
+        cursor: Any = connection.connection.cursor()
         autocommit = getattr(cursor.connection, "autocommit", None)
         if autocommit is True:
             raise InvalidValue(
@@ -127,6 +128,9 @@ class SQLite(Dialect):
         self._implicit = autocommit is False
         cursor.execute("PRAGMA database_list")
         self._memory = not {row[1]: row[2] for row in cursor.fetchall()}["main"]
+        cursor.close()
+        if self._implicit:
+            connection.connection.rollback()
         if self._memory and not self.one_connection:
             raise InvalidValue(
                 "an in-memory SQLite engine must have one connection for all threads; got one with "

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from attrs import frozen
+from attrs import define, frozen
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
-__all__ = ["Compiled", "Prepared", "bound", "compile_statement", "literal_one", "prepare"]
+__all__ = ["Compiled", "Lazy", "Prepared", "bound", "compile_statement", "literal_one", "prepare"]
 
 
 def bound(name: str) -> sa.BindParameter[Any]:
@@ -58,6 +58,19 @@ class Compiled:
         """Send it with values for its parameters, and return the cursor."""
         cursor.execute(self.text, self.arguments(values))
         return cursor
+
+
+@define(slots=False)
+class Lazy:
+    """A statement that is compiled when it is first sent: most timeseries send but some of theirs."""
+
+    _make: Callable[[], Prepared]
+
+    def run(self, cursor: Any, values: tuple[Any, ...]) -> Any:
+        """Compile it, and be the compiled one from now on."""
+        prepared = self._make()
+        self.run = prepared.run  # type: ignore[method-assign]
+        return prepared.run(cursor, values)
 
 
 def compile_statement(statement: ClauseElement, dialect: Dialect, *names: str) -> tuple[Any, Compiled]:

@@ -87,9 +87,9 @@ class SQLStorage(Storage):
 
     def ready(self) -> None:
         """Look at the engine, create what is missing, compile the statements."""
-        self._connections.read(self._dialect.inspect_connection)
-        self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
         with self._connections.connect() as connection:
+            self._dialect.look_at(connection)
+            self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
             make_ready(connection, self._dialect, self._kind, self._table, self._layouts_table)
         # A dialect compiles rightly only once it has met its server
         self._rows = KIND_TABLES[self._kind](self._table, self._column, self._dialect)

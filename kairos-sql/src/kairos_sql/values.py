@@ -223,7 +223,7 @@ def _convert(
         or (bind is None and result is None and dialect.keeps(sql, python))
     ):
         return None
-    if type(sql) in (sa.DateTime, sa.Time):
+    if type(sql) in (sa.DateTime, sa.Time) and not sql.timezone:  # type: ignore[attr-defined]
         return _refuse_zone
     return _round_trip(sql, bind, result, dialect)
 
