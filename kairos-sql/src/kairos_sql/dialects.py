@@ -274,6 +274,9 @@ class Dialect(ABC):
 
     # Values
 
+    any_date: ClassVar[bool] = True
+    """Whether columns of dates hold any of Python's."""
+
     processes_values: ClassVar[bool] = False
     """Whether SQLAlchemy converts what statements are given, and what they give back."""
 

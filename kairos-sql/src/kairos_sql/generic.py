@@ -99,6 +99,7 @@ class Generic(Dialect):
     processes_values = True
     keeps_connections = False
     sums_of_floats_fail = False
+    any_date = False
     longest_name: ClassVar[int | None] = None
 
     @staticmethod

@@ -77,6 +77,7 @@ class MySQL(Server):
 
     longest_name = _LONGEST_KEY
     sums_of_floats_fail = False
+    any_date = False
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)

@@ -74,8 +74,8 @@ def _fits(sql: TypeEngine[Any], number: int) -> bool:
     size = bits(sql)
     if isinstance(sql, mysql.TINYINT | mysql.MEDIUMINT):
         size = 8 if isinstance(sql, mysql.TINYINT) else 24
-    low = 0 if getattr(sql, "unsigned", False) else -(2 ** (size - 1))
-    return low <= number < low + 2**size
+    low: int = 0 if getattr(sql, "unsigned", False) else -(2 ** (size - 1))
+    return bool(low <= number < low + 2**size)
 
 
 def _is_kept(sql: TypeEngine[Any], moment: datetime | time) -> bool:

@@ -219,7 +219,7 @@ def _convert(
         return sql.check
     if (
         type(sql) is sa.Boolean
-        or type(sql) is sa.Date
+        or (type(sql) is sa.Date and dialect.any_date)
         or (bind is None and result is None and dialect.keeps(sql, python))
     ):
         return None
