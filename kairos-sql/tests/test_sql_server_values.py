@@ -190,6 +190,12 @@ REFUSED_BY = {
         mysql.DATETIME(fsp=3): [MOMENT],
         mysql.TIME: [time(1, 2, 3, 4)],
         mysql.TINYINT: [1_000],
+        mysql.BIGINT(unsigned=True): [-1],
+        mysql.DOUBLE(10, 2, asdecimal=False): [1.23456],
+        mysql.TIMESTAMP: [MOMENT],
+        mysql.VARCHAR(10, charset="latin1"): ["é😀"],
+        sa.CHAR(10): ["a "],
+        sa.BINARY(4): [b"a"],
     },
 }
 

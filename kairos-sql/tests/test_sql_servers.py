@@ -44,6 +44,15 @@ def one(batch, *names, i=1, n=1):
     return batch(("minute", i, None, dict.fromkeys(names or ("a",), n)))
 
 
+def deadlock(driver):
+    """Return what the driver raises for the victim of a deadlock."""
+    return (
+        driver.errors.DeadlockDetected()
+        if driver.__name__ == "psycopg"
+        else driver.OperationalError(1213, "deadlock")
+    )
+
+
 class TestExactness:
     def test_names_are_never_folded_or_padded(self, opened, batch, server_url):
         for kind, payload in (("count", 1), ("series", [1.0]), ("set", {1.0})):
@@ -211,6 +220,41 @@ class TestTables:
         assert read(storage) == {1: {None: 2}}
         assert read(opened(url)) == {}
 
+    def test_a_column_with_less_room_is_refused(self, opened, server_url):
+        opened(server_url, "gauge", value_type="str", string_length=8)
+        opened(server_url, "gauge", value_type="str", string_length=7)
+        with pytest.raises(
+            SchemaMismatch, match="column 'name' has room for 8, this timeseries asks for 255"
+        ):
+            opened(server_url, "gauge", value_type="str")
+
+    @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
+    def test_the_fallback_and_we_share_a_table(self, opened, batch, server, server_url, monkeypatch):
+        for kind, payload in (("series", [1.0]), ("count", 1)):
+            storages = [opened(server_url, kind)]
+            with monkeypatch.context() as patch:
+                patch.setenv("KAIROS_SQL_FALLBACK", "1")
+                storages.append(opened(server_url, kind))
+            for storage in storages * 3:
+                storage.write(batch(("minute", 1, None, {"a": payload})))
+            assert read(storages[0]) == read(storages[1]) == {1: {None: payload * 6}}
+
+    @pytest.mark.parametrize("server", ["mariadb", "mysql mysqlclient"])
+    @pytest.mark.parametrize(
+        ("statement", "message"),
+        [
+            ("SET sql_mode = ''", "strict sql_mode"),
+            ("SET character_set_results = latin1", "character set latin1"),
+        ],
+    )
+    def test_a_session_that_would_change_values_is_refused(
+        self, opened, server, server_url, sa_engine, statement, message
+    ):
+        mine = sa_engine(server_url)
+        sa.event.listen(mine, "connect", lambda connection, _: connection.cursor().execute(statement))
+        with pytest.raises(InvalidValue, match=message):
+            opened(mine)
+
     def test_names_too_long_for_a_key_are_refused_at_once(self, config, server_url):
         with pytest.raises(InvalidValue, match=r"string_length must be at most \d+ with"):
             kairos_open(server_url, config("count", string_length=3_000))
@@ -312,29 +356,52 @@ class TestEngines:
         expected = 1 if server == "postgresql" else 2
         assert read(storage) == {1: {None: expected}}
 
+    @pytest.mark.parametrize("server", ["postgresql"])
+    def test_an_event_that_begins_a_transaction(self, opened, batch, server, server_url, sa_engine):
+        mine = sa_engine(server_url)
+        listen = sa.event.listen
+        listen(mine, "checkout", lambda connection, *_: connection.execute("SET application_name = 'mine'"))
+        storage = opened(mine)
+        storage.write(one(batch))
+        assert read(storage) == {1: {None: 1}}
+        storage.close()
+        assert mine.pool.checkedout() == 0
+
     def test_more_threads_than_connections(self, opened, batch, server_url):
         storage = opened(server_url)
         with ThreadPoolExecutor(40) as pool:
             list(pool.map(lambda k: (storage.write(one(batch)), read(storage)), range(200)))
         assert read(storage) == {1: {None: 200}}
-        assert storage._connections._open <= 15
+        assert len(storage._connections._idle) <= 5
+
+        def fetch(connection, *_):
+            return {1: {None: connection.scalar(sa.text("SELECT 5"))}}
+
+        request = Read(("a",), "minute", 1, 1, lambda: [1], fetch=fetch)
+        with ThreadPoolExecutor(20) as pool:
+            replies = list(pool.map(lambda _: storage.read(request).data, range(40)))
+        assert replies == [{"a": {1: {None: 5}}}] * 40
 
 
-def test_expiring_goes_in_chunks(opened, batch, server_url, monkeypatch):
+def test_expiring_goes_in_chunks_also_when_some_are_given_up(opened, batch, server, server_url, monkeypatch):
     monkeypatch.setattr(catalog, "CHUNK", 10)
     storage = opened(server_url, "series")
     for i in range(8):
         storage.write(batch(("minute", i, None, {"a": [1.0] * 7, "b": [2.0], "c": [3.0] * 25})))
     expired, transactions = storage._catalog.expire, []
 
-    def expire(*arguments):
-        transactions.append(arguments)
-        expired(*arguments)
+    def expire(*arguments, **more):
+        left = expired(*arguments, **more)
+        transactions.append(left)
+        if len(transactions) % 3 == 0:  # given up after the work: it is rolled back, and done again
+            raise deadlock(storage._dialect.engine.dialect.dbapi)
+        return left
 
     monkeypatch.setattr(storage._catalog, "expire", expire)
     storage.expire({"minute": 6}, None)
     assert [storage.span(name, "minute", None) for name in "abc"] == [(6, 7)] * 3
     assert len(transactions) > 8
+    assert storage.retries > 1
 
 
 @pytest.mark.parametrize("server", ["postgresql"])
@@ -374,6 +441,14 @@ class TestGroups:
         storage._store(batches, lambda: None)
         assert read(storage) == {1: {None: both}}
         assert read(storage, name="b") == {1: {None: second}}
+
+    @pytest.mark.parametrize(("half", "total"), [(2**62, 2**63), (1.5e308, 3e308)])
+    def test_a_sum_of_a_group_that_leaves_its_range_is_refused(self, opened, batch, server_url, half, total):
+        storage = opened(server_url)
+        with pytest.raises(InvalidValue, match="64 bits"):
+            storage._store([one(batch, n=half), one(batch, n=half)], lambda: None)
+        storage.write(one(batch, n=half))
+        assert read(storage) == {1: {None: int(half)}}
 
     def test_one_that_overflows_is_refused_alone(self, opened, batch, server_url):
         storage = opened(server_url)

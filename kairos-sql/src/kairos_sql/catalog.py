@@ -100,9 +100,9 @@ class Catalog:
         spans = ((name, self.span(cursor, name, interval, None)) for name in listed)
         return [name for name, span in spans if span is not None and span[0] < first]
 
-    def expire(self, cursor: Any, interval: str, names: list[str], first: int) -> None:
-        """Remove about CHUNK rows before ``first``; names that are done are taken out of the list."""
-        removed = 0
+    def expire(self, cursor: Any, interval: str, names: list[str], first: int) -> list[str]:
+        """Remove about CHUNK rows before ``first``; return the names that are not done."""
+        names, removed = names.copy(), 0
         while names and removed < CHUNK:
             step = self._step.run(cursor, (interval, names[-1], first)).fetchone()
             # Whole buckets: what is over a chunk in one bucket goes with it
@@ -110,6 +110,7 @@ class Catalog:
             removed += self._delete_before.run(cursor, (interval, names[-1], before)).rowcount
             if step is None or before >= first:
                 names.pop()
+        return names
 
     def _live(self, cursor: Any, interval: str, name: str, first: int) -> bool:
         return self._has.run(cursor, (interval, name, first)).fetchone() is not None

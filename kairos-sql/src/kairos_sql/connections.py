@@ -23,6 +23,9 @@ T = TypeVar("T")
 _PATIENCE = 30.0
 """For how many seconds what the database gave up for the sake of others is sent again."""
 
+_MOST_IDLE = 5
+"""How many connections to a server stay open while there is nothing to do."""
+
 _TRIES = 50
 """How often, at most."""
 
@@ -217,7 +220,7 @@ class Connections:
 
     def _give(self, lent: Lent) -> None:
         """Take a connection back that is well."""
-        if not self._keep:
+        if not self._keep or (self._most is not None and len(self._idle) >= _MOST_IDLE and not self._waiting):
             self._put_back(lent)
             return
         self._idle.append(lent)
@@ -254,6 +257,8 @@ class Connections:
             if lent.leave is not None:
                 lent.leave()
         lent.checkout.close()
+        if self._keep:
+            self._closed_one()
 
     def _discard(self, lent: Lent) -> None:
         """Close a connection."""

@@ -224,6 +224,10 @@ class Dialect(ABC):
     def column_types(self, connection: Connection, table: sa.Table) -> Mapping[str, str] | None:
         """Return column -> type as the database shows it, without parameters; None: no such table."""
 
+    def column_lengths(self, connection: Connection, table: sa.Table) -> Mapping[str, int]:
+        """Return column -> for how many characters or bytes it has room, where the database holds it to that."""
+        return {}
+
     @abstractmethod
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
         """Return how the database shows a column of this type, without parameters."""
@@ -281,7 +285,7 @@ class Dialect(ABC):
     """Whether SQLAlchemy converts what statements are given, and what they give back."""
 
     @abstractmethod
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return the type that holds exactly, on this database, what ``sql`` stands for."""
 
     def processors(

@@ -10,23 +10,24 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy.dialects import oracle
+from sqlalchemy.dialects import mysql, oracle
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from . import mysql_types
+from . import mysql_types, postgresql_types
 from .dialects import Dialect, Lent, Lister, Lock, Rules
-from .generic_writer import CompareAndSetWriter, Conflict, NumberingWriter
+from .generic_writer import AppendingWriter, CompareAndSetWriter, Conflict, NumberingWriter
 from .rows import Writer
 from .statements import Prepared, bound
-from .types import EXACT, BinaryText, TextDecimal, bits, plain_enum, single
+from .types import BinaryText, TextDecimal, bits, is_exact, plain_enum, single
 
 __all__ = ["Generic"]
 
 _ROLLED_BACK = frozenset({"40001", "40P01"})
-_FOLDING = frozenset({"mssql", "mysql", "mariadb"})
+_MYSQL = frozenset({"mysql", "mariadb"})
+_FOLDING = frozenset({"mssql", *_MYSQL})
 _DEADLOCKS: Mapping[str, frozenset[int]] = {
     "mssql": frozenset({1205, 3960}),
     "mysql": frozenset({1020, 1205, 1213}),
@@ -182,28 +183,33 @@ class Generic(Dialect):
 
     # Tables
 
+    @property
+    def _name(self) -> str:
+        return self.engine.dialect.name
+
     def table_options(self) -> Mapping[str, Any]:
         """Return what MariaDB and MySQL need, whatever the driver."""
-        name = self.engine.dialect.name
-        if name not in ("mysql", "mariadb"):
-            return {}
-        return {
-            f"{name}_engine": "InnoDB",
-            f"{name}_default_charset": "utf8mb4",
-            f"{name}_collate": "utf8mb4_bin",
-        }
+        return mysql_types.table_options(self._name) if self._name in _MYSQL else {}
 
     def key_text(self, length: int) -> TypeEngine[Any]:
         """Return VARBINARY for servers that fold or pad text where they compare it."""
-        return BinaryText(length) if self.engine.dialect.name in _FOLDING else sa.String(length)
+        if self._name == "postgresql":
+            return sa.String(length, collation="C")
+        return BinaryText(length) if self._name in _FOLDING else sa.String(length)
 
     def key_bytes(self, length: int) -> TypeEngine[Any]:
-        """Return VARBINARY where a BLOB cannot be in a key, and the key's digits where nothing else can."""
-        if self.engine.dialect.name in _FOLDING:
+        """Return a type that can be in a key, where a BLOB cannot."""
+        if self._name in _MYSQL:
+            return mysql.BINARY(length)
+        if self._name == "mssql":
             return sa.VARBINARY(length)
-        if self.engine.dialect.name == "oracle":
-            return oracle.RAW(length)
-        return sa.LargeBinary(length)
+        return oracle.RAW(length) if self._name == "oracle" else sa.LargeBinary(length)
+
+    def series_id(self) -> sa.Column[int]:
+        """Return the column that our own dialects have, where there is one: they share tables with this."""
+        if self._name == "postgresql":
+            return sa.Column("id", sa.BigInteger(), sa.Identity())
+        return sa.Column("id", sa.BigInteger(), autoincrement=self._name in _MYSQL)
 
     def begin_ddl(self, connection: Connection) -> None:
         """Nothing can be done so that others wait, on every database: who comes second finds the table there."""
@@ -238,7 +244,10 @@ class Generic(Dialect):
 
     def writer(self, table: sa.Table, rules: Rules) -> Writer:
         """Return a writer that looks, then inserts or updates."""
-        return NumberingWriter(table) if rules.changes is None else CompareAndSetWriter(table, rules.changes)
+        if rules.changes is not None:
+            return CompareAndSetWriter(table, rules.changes)
+        numbered = self._name in _MYSQL or self._name == "postgresql"
+        return AppendingWriter(table) if numbered else NumberingWriter(table)
 
     def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
         """Return what looks, then inserts."""
@@ -270,10 +279,12 @@ class Generic(Dialect):
 
     # Values
 
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return types that are exact on every database."""
-        if self.engine.dialect.name in ("mysql", "mariadb"):
-            return mysql_types.adapt(sql, string_length)
+        if self._name in _MYSQL:
+            return mysql_types.adapt(sql, string_length, text_length)
+        if self._name == "postgresql":
+            return postgresql_types.adapt(sql, string_length)
         if type(sql) is sa.Float:
             return sa.Double()
         if isinstance(sql, sa.Enum) and sql.native_enum:
@@ -285,14 +296,15 @@ class Generic(Dialect):
         return sql
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
-        """Whether the column is of the type's own family."""
-        if python is str and self.engine.dialect.name == "oracle":  # where "" is NULL
-            return False
-        own = type(sql).__module__ == "sqlalchemy.sql.sqltypes" and not isinstance(sql, sa.Enum)
-        return own and python in EXACT and isinstance(sql, EXACT[python])
+        """Whether the column has the very type."""
+        return is_exact(sql, python) and (python is not str or self._name != "oracle")  # where "" is NULL
 
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""
+        if self._name in _MYSQL:
+            return mysql_types.keeps_bound(sql, bound)
+        if self._name == "postgresql":
+            return postgresql_types.keeps_bound(sql, bound)
         while isinstance(sql, sa.types.TypeDecorator):
             sql = sql.impl_instance
         if isinstance(bound, bool | int):
@@ -301,8 +313,11 @@ class Generic(Dialect):
             return isinstance(sql, sa.Double) or (isinstance(sql, sa.Float) and single(bound) == bound)
         if isinstance(bound, str):
             length = getattr(sql, "length", None)
-            room = length is None or len(bound) <= length
-            return room and (bound != "" or self.engine.dialect.name != "oracle")
+            padded = isinstance(sql, sa.CHAR | sa.NCHAR) and len(bound) != (length or 1)
+            room = (length is None or len(bound) <= length) and not padded
+            return room and (bound != "" or self._name != "oracle")
+        if isinstance(sql, sa.BINARY):
+            return len(bound) == (sql.length or 1)
         return isinstance(bound, bytes | memoryview | date | datetime | time | timedelta | Decimal | UUID)
 
 

@@ -14,7 +14,7 @@ from kairos.storage import Batch
 from .rows import Change, Rows, Store, by_group, positions
 from .statements import bound
 
-__all__ = ["CompareAndSetWriter", "Conflict", "NumberingWriter"]
+__all__ = ["AppendingWriter", "CompareAndSetWriter", "Conflict", "NumberingWriter"]
 
 _INT64 = 2**63
 
@@ -83,6 +83,26 @@ class CompareAndSetWriter:
         cursor.execute(self._update, key | values)
         if cursor.rowcount == 0:
             raise Conflict("a row was changed by somebody else in the meantime, again and again")
+
+
+class AppendingWriter:
+    """Inserts values of series, in order, where the table numbers them itself."""
+
+    def __init__(self, table: sa.Table) -> None:
+        self._insert = sa.insert(table)
+        self._names = [c.name for c in table.columns if c.name != "id"]
+
+    def write(self, kind: Rows, batches: Sequence[Batch]) -> Store:
+        """Return what stores batches in a transaction."""
+        found = by_group(kind.groups(batches), 3, 2, None)
+
+        def store(cursor: Any, committing: Callable[[], None]) -> None:
+            for group, values in found:
+                for row in values:  # one by one: a driver's executemany may go about them as it likes
+                    cursor.execute(self._insert, dict(zip(self._names, (*group, *row), strict=True)))
+            committing()
+
+        return store
 
 
 class NumberingWriter:

@@ -19,13 +19,13 @@ from sqlalchemy.types import TypeEngine
 from kairos.errors import InvalidValue
 
 from .dialects import Lent, Lister, Rules
-from .mysql_types import adapt, keeps, keeps_bound
+from .mysql_types import adapt, keeps_bound, table_options
 from .mysql_writer import LiteralWriter
 from .rows import Writer
-from .server import Server
+from .server import Server, without_limit
 from .statements import Lazy, Prepared, bound, compile_statement
 from .texts import literal
-from .types import BinaryText
+from .types import BinaryText, is_exact
 
 __all__ = ["MySQL"]
 
@@ -88,7 +88,7 @@ class MySQL(Server):
         """Return an engine that sends any text."""
         if "charset" not in url.query and "charset" not in client_config.get("connect_args", {}):
             url = url.update_query_dict({"charset": "utf8mb4"})
-        return sa.create_engine(url, **client_config)
+        return sa.create_engine(url, **without_limit(client_config))
 
     @property
     def engine_dialect(self) -> EngineDialect:
@@ -109,7 +109,18 @@ class MySQL(Server):
         return Lazy(make)
 
     def look_at(self, connection: Connection) -> None:
-        """Take SQLAlchemy's dialect as it is now that it has met the server."""
+        """Take SQLAlchemy's dialect as it is now that it has met the server; refuse what would change values."""
+        mode, charset = connection.exec_driver_sql("SELECT @@sql_mode, @@character_set_results").one()
+        if "STRICT" not in _text(mode).upper():
+            raise InvalidValue(
+                "without a strict sql_mode the server stores other values than it is given; set sql_mode to "
+                f"STRICT_TRANS_TABLES, as is the default, on the server or with init_command; got {_text(mode)!r}"
+            )
+        if _text(charset) != "utf8mb4":
+            raise InvalidValue(
+                f"a connection with character set {_text(charset)} cannot give any text back: use charset=utf8mb4 "
+                "in the URL of the engine"
+            )
         self._compiling = self.engine_dialect
 
     # Connections
@@ -169,12 +180,7 @@ class MySQL(Server):
 
     def table_options(self) -> Mapping[str, Any]:
         """Return what gives all columns of text a character set that has any text."""
-        name = self.engine.dialect.name
-        return {
-            f"{name}_engine": "InnoDB",
-            f"{name}_default_charset": "utf8mb4",
-            f"{name}_collate": "utf8mb4_bin",
-        }
+        return table_options(self.engine.dialect.name)
 
     def key_text(self, length: int) -> TypeEngine[Any]:
         """Return VARBINARY, which shows as text."""
@@ -228,6 +234,16 @@ class MySQL(Server):
         ).all()
         return {_text(column): _shown(_text(kind)) for column, kind in found} or None
 
+    def column_lengths(self, connection: Connection, table: sa.Table) -> Mapping[str, int]:
+        """Ask the information schema."""
+        ask = sa.text(
+            "SELECT column_name, character_maximum_length FROM information_schema.columns "
+            "WHERE table_name = :name AND table_schema = coalesce(:place, database()) "
+            "AND character_maximum_length IS NOT NULL"
+        )
+        found = connection.execute(ask, {"name": table.name, "place": table.schema})
+        return {_text(column): int(length) for column, length in found}
+
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
         """Return the type's name as the information schema has it."""
         return _shown(sql.compile(dialect=self.engine_dialect))
@@ -275,9 +291,9 @@ class MySQL(Server):
 
     # Values
 
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return types that are exact here, and have the lengths that these servers want."""
-        return adapt(sql, string_length)
+        return adapt(sql, string_length, text_length)
 
     def processors(
         self, sql: TypeEngine[Any]
@@ -291,7 +307,7 @@ class MySQL(Server):
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
         """Whether the column has the very type."""
-        return keeps(sql, python)
+        return is_exact(sql, python)
 
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -11,15 +12,24 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeEngine
 
 from .decimals import NumericExact
-from .types import EXACT, Microseconds, bits, plain_enum, single
+from .types import Microseconds, bits, plain_enum, single
 
-__all__ = ["adapt", "keeps", "keeps_bound"]
+__all__ = ["adapt", "keeps_bound", "table_options"]
 
 _LONGEST_VARCHAR = 4_000
 """Of all columns of a row 65,535 bytes are VARCHARs at most; longer ones are TEXT."""
 
 
-def adapt(sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+def table_options(name: str) -> Mapping[str, Any]:
+    """Return keywords of a Table whose columns of text have a character set that has any text."""
+    return {
+        f"{name}_engine": "InnoDB",
+        f"{name}_default_charset": "utf8mb4",
+        f"{name}_collate": "utf8mb4_bin",
+    }
+
+
+def adapt(sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
     """Return types that are exact here, and have the lengths that these servers want."""
     if type(sql) is sa.Float:
         return sa.Double()
@@ -28,6 +38,8 @@ def adapt(sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
     if type(sql) in (sa.String, sa.Unicode):
         length: int = sql.length or string_length  # type: ignore[attr-defined]
         return type(sql)(length) if length <= _LONGEST_VARCHAR else sa.Text(length)  # type: ignore[call-arg]
+    if type(sql) in (sa.Text, sa.UnicodeText, sa.LargeBinary) and not sql.length:  # type: ignore[attr-defined]
+        return type(sql)(text_length)  # type: ignore[call-arg]
     if type(sql) is sa.DateTime:
         return mysql.DATETIME(fsp=6)
     if type(sql) is sa.Time:
@@ -41,12 +53,6 @@ def adapt(sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
     return sql
 
 
-def keeps(sql: TypeEngine[Any], python: type) -> bool:
-    """Whether the column has the very type."""
-    own = type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
-    return own and python in EXACT and isinstance(sql, EXACT[python])
-
-
 def keeps_bound(sql: TypeEngine[Any], bound: Any) -> bool:
     """Whether the column has room for a value of a known type."""
     while isinstance(sql, sa.types.TypeDecorator):
@@ -56,18 +62,32 @@ def keeps_bound(sql: TypeEngine[Any], bound: Any) -> bool:
     if isinstance(bound, int):
         return isinstance(sql, sa.Integer | sa.Boolean) and _fits(sql, bound)
     if isinstance(bound, float):
+        if getattr(sql, "scale", None) is not None:
+            return False
         double = isinstance(sql, sa.Double | sa.REAL)
         return double or (isinstance(sql, sa.Float) and single(bound) == bound)
     if isinstance(bound, datetime):
-        return isinstance(sql, sa.DateTime) and bound.year >= 1000 and _is_kept(sql, bound)
+        own = isinstance(sql, sa.DateTime) and not isinstance(sql, sa.TIMESTAMP)  # which goes through a zone
+        return own and bound.year >= 1000 and _is_kept(sql, bound)
     if isinstance(bound, time):
         return isinstance(sql, sa.Time) and _is_kept(sql, bound)
     if isinstance(bound, date):
         return isinstance(sql, sa.Date) and bound.year >= 1000
     if isinstance(bound, str):
-        length = getattr(sql, "length", None)
-        return length is None or len(bound) <= length
+        return _has_room(sql, bound)
+    if isinstance(bound, bytes) and isinstance(sql, sa.BINARY):  # which pads
+        return len(bound) == (sql.length or 1)
     return isinstance(bound, bytes | Decimal)
+
+
+def _has_room(sql: TypeEngine[Any], text: str) -> bool:
+    length = getattr(sql, "length", None)
+    if length is not None and len(text) > length:
+        return False
+    if isinstance(sql, sa.CHAR | sa.NCHAR) and text.endswith(" "):  # which is cut
+        return False
+    charset = getattr(sql, "charset", None) or getattr(sql, "collation", None) or "utf8mb4"
+    return charset.startswith("utf8mb4") or text.isascii()
 
 
 def _fits(sql: TypeEngine[Any], number: int) -> bool:

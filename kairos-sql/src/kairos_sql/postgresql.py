@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from functools import cached_property
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from psycopg.types.numeric import Int8Dumper
@@ -19,14 +16,14 @@ from sqlalchemy.types import TypeEngine
 
 from kairos.errors import InvalidValue
 
-from .decimals import NumericExact
 from .dialects import Lent, Lister, Rules
 from .postgresql_names import names_lister
+from .postgresql_types import adapt, keeps_bound
 from .postgresql_writer import ArrayWriter
 from .rows import Writer
-from .server import Server
+from .server import Server, without_limit
 from .statements import bound
-from .types import EXACT, bits, plain_enum, single
+from .types import is_exact
 
 __all__ = ["PostgreSQL"]
 
@@ -58,7 +55,7 @@ class PostgreSQL(Server):
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
         """Return an engine whose connections kairos keeps."""
-        return sa.create_engine(url, **client_config)
+        return sa.create_engine(url, **without_limit(client_config))
 
     @property
     def engine_dialect(self) -> EngineDialect:
@@ -83,14 +80,24 @@ class PostgreSQL(Server):
     def lend(self) -> Lent:
         """Check a connection out; a transaction's isolation is the caller's, one statement needs none."""
         checkout = self.engine.raw_connection()
-        connection: Any = checkout.dbapi_connection
+        try:
+            return self._set_up(checkout)
+        except BaseException:
+            checkout.close()
+            raise
+
+    def _set_up(self, checkout: Any) -> Lent:
+        connection = checkout.dbapi_connection
         cursor = connection.cursor(binary=True)
         # Else each size of a number would make a prepared statement of its own
         cursor.adapters.register_dumper(int, Int8Dumper)
         lent = Lent(checkout, cursor)
+        idle = (
+            not connection.info.transaction_status
+        )  # an event of the caller's pool may have begun something
         if connection.autocommit:
             lent.autocommit = True
-        elif connection.isolation_level is None and not self.one_connection:
+        elif idle and connection.isolation_level is None and not self.one_connection:
             connection.autocommit = lent.autocommit = True
 
             def leave() -> None:
@@ -167,6 +174,16 @@ class PostgreSQL(Server):
         ).all()
         return dict(found) or None
 
+    def column_lengths(self, connection: Connection, table: sa.Table) -> Mapping[str, int]:
+        """Return the lengths of VARCHAR columns."""
+        name = self.engine_dialect.identifier_preparer.format_table(table).replace("%%", "%")
+        ask = sa.text(
+            "SELECT attname, atttypmod - 4 FROM pg_attribute WHERE attrelid = to_regclass(:name) AND attnum > 0 "
+            "AND atttypid IN ('varchar'::regtype, 'bpchar'::regtype) AND atttypmod > 4"
+        )
+        found = connection.execute(ask, {"name": name}).all()
+        return dict(found)
+
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
         """Ask the server how it calls the type, unless that is known."""
         text = sql.compile(dialect=self.engine_dialect).partition(" COLLATE ")[0]
@@ -201,17 +218,9 @@ class PostgreSQL(Server):
 
     # Values
 
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return types that are exact, and need no type of their own in the database."""
-        if type(sql) is sa.Float:
-            return sa.Double()
-        if type(sql) in (sa.Text, sa.UnicodeText):
-            return sa.Text(collation=sql.collation)  # type: ignore[attr-defined]
-        if isinstance(sql, sa.Enum) and sql.native_enum:
-            return plain_enum(sql)
-        if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
-            return NumericExact(string_length, sql.precision, sql.scale, 131_072, 16_383)
-        return sql
+        return adapt(sql, string_length)
 
     def processors(
         self, sql: TypeEngine[Any]
@@ -224,31 +233,11 @@ class PostgreSQL(Server):
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
         """Whether the column has the very type."""
-        own = type(sql).__module__.startswith("sqlalchemy.") and not isinstance(sql, sa.Enum)
-        return own and python in EXACT and isinstance(sql, EXACT[python])
+        return is_exact(sql, python)
 
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""
-        while isinstance(sql, sa.types.TypeDecorator):
-            sql = sql.impl_instance
-        if isinstance(bound, bool):
-            return isinstance(sql, sa.Boolean)
-        if isinstance(bound, int):
-            return isinstance(sql, sa.Integer) and abs(2 * bound + 1) < 2 ** bits(sql)
-        if isinstance(bound, float):
-            short = isinstance(sql, sa.REAL) or (isinstance(sql, sa.Float) and (sql.precision or 53) <= 24)
-            return isinstance(sql, sa.Float) and (not short or single(bound) == bound)
-        if isinstance(bound, datetime):
-            zone = bound.tzinfo is not None
-            return isinstance(sql, sa.DateTime) and zone == bool(sql.timezone)
-        if isinstance(bound, time):
-            return isinstance(sql, sa.Time) and bound.tzinfo is None and not sql.timezone
-        if isinstance(bound, str):
-            length = getattr(sql, "length", None)
-            return "\0" not in bound and (length is None or len(bound) <= length)
-        if isinstance(bound, timedelta):
-            return abs(bound) < timedelta(days=106_751_991)  # microseconds in 64 bits
-        return isinstance(bound, bytes | date | Decimal | UUID)
+        return keeps_bound(sql, bound)
 
 
 def _code(sql: TypeEngine[Any]) -> int | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
+from math import isfinite
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 
+from kairos.errors import InvalidValue
 from kairos.storage import Batch
 
 __all__ = ["Change", "Groups", "Rows", "Statement", "Store", "Writer", "by_group", "pieces"]
@@ -81,11 +83,22 @@ def _one_each(rows: list[Row], key: int, changes: Mapping[int, Change]) -> list[
         there = known.get(place)
         if there is not None:
             row = tuple(
-                changes[at](old, new) if at in changes else old
+                _in_range(changes[at](old, new)) if at in changes else old
                 for at, (old, new) in enumerate(zip(there, row, strict=True))
             )
         known[place] = row
     return list(known.values())
+
+
+def _in_range(value: Any) -> Any:
+    """Return a sum, or raise as the database would: those who share a commit are then stored one by one."""
+    if (type(value) is int and not -(2**63) <= value < 2**63) or (
+        type(value) is float and not isfinite(value)
+    ):
+        raise InvalidValue(
+            "a total would leave 64 bits (or the range of a float): nothing of this call was stored"
+        )
+    return value
 
 
 def pieces(count: int, most: int) -> Iterable[tuple[int, int]]:

@@ -132,6 +132,7 @@ def _present(
     if there is not None:
         wanted = {c.name: dialect.shown_type(connection, c.type) for c in table.columns}
         _compare(there, wanted, kind, table.name)
+        _compare_lengths(dialect.column_lengths(connection, table), table)
     return there is not None, has_layouts is not None
 
 
@@ -148,4 +149,15 @@ def _compare(there: Mapping[str, str], wanted: Mapping[str, str], kind: str, tab
             raise SchemaMismatch(
                 f"table {table!r}: column {name!r} is {there[name]}, this timeseries asks for {declared}: "
                 "choose the value_type that the table was made with, or another table_name"
+            )
+
+
+def _compare_lengths(there: Mapping[str, int], table: sa.Table) -> None:
+    for c in table.columns:
+        sql = c.type.impl_instance if isinstance(c.type, sa.types.TypeDecorator) else c.type
+        wanted: int | None = getattr(sql, "length", None)
+        if wanted is not None and there.get(c.name, wanted) < wanted:
+            raise SchemaMismatch(
+                f"table {table.name!r}: column {c.name!r} has room for {there[c.name]}, this timeseries asks for "
+                f"{wanted}: choose a smaller string_length or text_length, or another table_name"
             )

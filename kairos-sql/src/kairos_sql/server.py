@@ -13,7 +13,7 @@ from sqlalchemy.pool import StaticPool
 
 from .dialects import Dialect, Lent, Lock
 
-__all__ = ["Server"]
+__all__ = ["Server", "without_limit"]
 
 _STALE = 60.0
 """After so many idle seconds a connection is asked whether it is still there."""
@@ -75,6 +75,12 @@ class Server(Dialect):
     def table_key(self, table_name: str) -> str:
         """Return the name: it is quoted, so each is its own."""
         return table_name
+
+
+def without_limit(client_config: dict[str, Any]) -> dict[str, Any]:
+    """Return keywords for an engine whose pool leaves it to us how many connections there are."""
+    own = any(key.startswith("pool") or key in ("max_overflow", "creator") for key in client_config)
+    return client_config if own else {**client_config, "max_overflow": -1}
 
 
 def _has_news(descriptor: int) -> Callable[[], Any]:

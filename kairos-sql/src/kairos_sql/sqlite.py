@@ -234,7 +234,7 @@ class SQLite(Dialect):
         """Return the cursor itself."""
         return cursor  # type: ignore[no-any-return]
 
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return DecimalText for Numeric: SQLAlchemy would send a Decimal through a float."""
         if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
             return DecimalText(string_length, sql.precision, sql.scale)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -210,7 +211,9 @@ class SQLStorage(Storage):
     def _expire(self, interval: str, first: int, names: Sequence[str] | None) -> None:
         dead = self._connections.read(lambda cursor: self._catalog.dead(cursor, interval, names, first))
         while dead:
-            self._connections.write(lambda cursor: self._catalog.expire(cursor, interval, dead, first))
+            dead = self._connections.write(
+                partial(self._catalog.expire, interval=interval, names=dead, first=first)
+            )
 
     def close(self) -> None:
         """Give connections back; dispose of an engine that is the storage's own."""

@@ -7,21 +7,22 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import VARBINARY, BigInteger, Double, Enum, LargeBinary, SmallInteger, String
+import sqlalchemy as sa
+from sqlalchemy import VARBINARY, BigInteger, Enum, SmallInteger, String
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from .decimals import canonical_decimal, check_decimal
 
-__all__ = ["EXACT", "BinaryText", "Microseconds", "TextDecimal", "bits", "plain_enum", "single"]
+__all__ = ["BinaryText", "Microseconds", "TextDecimal", "bits", "is_exact", "plain_enum", "single"]
 
-EXACT: dict[type, type[TypeEngine[Any]]] = {
-    float: Double,
-    bytes: LargeBinary,
-    int: BigInteger,
-    str: String,
+_EXACT: dict[type, frozenset[type[TypeEngine[Any]]]] = {
+    float: frozenset({sa.Double, sa.DOUBLE, sa.DOUBLE_PRECISION}),
+    bytes: frozenset({sa.LargeBinary, sa.BLOB}),
+    int: frozenset({sa.BigInteger, sa.BIGINT}),
+    str: frozenset({sa.String, sa.VARCHAR, sa.Unicode, sa.Text, sa.TEXT, sa.UnicodeText}),
 }
-"""Types of columns that hold every value of a Python type."""
+"""Types of columns that hold every value of a Python type that is not too long."""
 
 
 class BinaryText(TypeDecorator[str]):
@@ -118,3 +119,8 @@ def plain_enum(sql: Enum) -> TypeEngine[Any]:
     """Return an Enum that is text in the database, not a type of its own."""
     plain: TypeEngine[Any] = sql.adapt(Enum, native_enum=False)  # type: ignore[no-untyped-call]
     return plain
+
+
+def is_exact(sql: TypeEngine[Any], python: type) -> bool:
+    """Whether a column of just this type of SQLAlchemy's gives back every value of a Python type."""
+    return type(sql) in _EXACT.get(python, ()) and not getattr(sql, "collation", None)

@@ -99,7 +99,7 @@ class ColumnType:
 def column_type(value_type: Any, string_length: int, text_length: int, dialect: Dialect) -> ColumnType:
     """Return the column type for the option ``value_type``, or raise an error that says what is allowed."""
     wanted = _sql_type(value_type, string_length, text_length)
-    sql = dialect.adapt(wanted, string_length)
+    sql = dialect.adapt(wanted, string_length, text_length)
     python = _python_type(sql)
     bind: Convert | None = None
     result: Convert | None = None
