@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from kairos import Timeseries
 from kairos.intervals import parse_intervals, parse_zone
@@ -73,3 +76,53 @@ def batch() -> Callable[..., Batch]:
         return Batch([Write(interval, i, r, None, rows) for interval, i, r, rows in writes], 0.0, {})
 
     return batch
+
+
+SERVERS = {
+    "postgresql": ("postgresql", "postgresql+psycopg"),
+    "mariadb": ("mariadb", "mysql+pymysql"),
+    "mariadb mysqlclient": ("mariadb", "mysql+mysqldb"),
+    "mysql": ("mysql", "mysql+pymysql"),
+    "mysql mysqlclient": ("mysql", "mysql+mysqldb"),
+}
+"""Server and driver -> the engine's name and the scheme of its URL."""
+
+_numbers = count()
+
+
+@pytest.fixture
+def database(engine: Callable[..., Any]) -> Callable[..., str]:
+    """Return a function that makes a fresh database on a server of :data:`SERVERS`, and returns its URL."""
+
+    def database(server: str, **options: Any) -> str:
+        name, scheme = SERVERS[server]
+        url = sa.make_url(engine(name).database(f"kairos_sql_{os.getpid()}_{next(_numbers)}", **options))
+        return url.set(drivername=scheme).render_as_string(hide_password=False)
+
+    return database
+
+
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest) -> str:
+    """Each server with each driver."""
+    return str(request.param)
+
+
+@pytest.fixture
+def server_url(server: str, database: Callable[..., str]) -> str:
+    """Return the URL of a fresh database on each server, with each driver."""
+    return database(server)
+
+
+@pytest.fixture
+def sa_engine() -> Iterator[Callable[..., sa.Engine]]:
+    """Return a function that makes an engine, disposed of at the end."""
+    engines: list[sa.Engine] = []
+
+    def sa_engine(*arguments: Any, **options: Any) -> sa.Engine:
+        engines.append(sa.create_engine(*arguments, **options))
+        return engines[-1]
+
+    yield sa_engine
+    for one in engines:
+        one.dispose()

@@ -215,9 +215,9 @@ class TestExpiring:
             storage.write(batch(("minute", i, None, {"a": [1.0] * 7, "b": [2.0], "c": [3.0] * 25})))
         expired, transactions = storage._catalog.expire, []
 
-        def expire(*arguments):
+        def expire(*arguments, **more):
             transactions.append(arguments)
-            expired(*arguments)
+            return expired(*arguments, **more)
 
         monkeypatch.setattr(storage._catalog, "expire", expire)
         storage.expire({"minute": 6}, None)

@@ -1,5 +1,9 @@
 """Time series in a SQL database: the SQLAlchemy backend of kairos.
 
-Users meet it through ``kairos.Timeseries("sqlite:///file.db", …)``; the tables that it keeps are described in
-``docs/sql-tables.md``.
+Users meet it through ``kairos.Timeseries("postgresql://…", …)``; the tables that it keeps are described in
+``docs/sql-tables.md``, and :func:`tables` gives them to migration tools.
 """
+
+from .tables import tables
+
+__all__ = ["tables"]

@@ -11,7 +11,7 @@ from sqlalchemy.types import UserDefinedType
 
 from kairos.errors import InvalidValue
 
-__all__ = ["DecimalText", "canonical_decimal"]
+__all__ = ["DecimalText", "NumericExact", "canonical_decimal", "check_decimal"]
 
 
 def canonical_decimal(value: Decimal) -> str:
@@ -76,23 +76,77 @@ class DecimalText(UserDefinedType[Decimal]):
 
     def check(self, value: Decimal | float) -> Decimal:
         """Return the Decimal that is equal to ``value``, or raise if the column would not give it back."""
-        exact = value if type(value) is Decimal else Decimal(value)
+        return check_decimal(value, self.length, self.precision, self.scale)
+
+
+class NumericExact(UserDefinedType[Decimal]):
+    """A Decimal in a NUMERIC column, which takes only what it gives back equal.
+
+    Parameters
+    ----------
+    length
+        The longest canonical text of a value.
+    precision, scale
+        Of the column; None: a NUMERIC without them.
+    most_digits, most_places
+        How many digits the database has before and after the point, at most.
+    """
+
+    cache_ok = True
+
+    def __init__(
+        self,
+        length: int,
+        precision: int | None = None,
+        scale: int | None = None,
+        most_digits: int = 0,
+        most_places: int = 0,
+    ) -> None:
+        self.length = length
+        self.precision = precision
+        self.scale = scale
+        self.most_digits = most_digits
+        self.most_places = most_places
+
+    @property
+    def python_type(self) -> type[Decimal]:
+        """Return Decimal."""
+        return Decimal
+
+    def get_col_spec(self, **kw: Any) -> str:
+        """Return the type's name in DDL."""
+        return "NUMERIC" if self.precision is None else f"NUMERIC({self.precision}, {self.scale or 0})"
+
+    def check(self, value: Decimal | float) -> Decimal:
+        """Return the Decimal that is equal to ``value``, or raise if the column would not give it back."""
+        exact = check_decimal(value, self.length, self.precision, self.scale)
         shortest = _shortest(exact)
-        size = len(str(shortest))
-        if size > self.length:
-            raise InvalidValue(
-                f"a Decimal value must be at most {self.length} characters here; got {size}: {value!r}"
-            )
         exponent = shortest.as_tuple().exponent
         assert isinstance(exponent, int)
-        if self.precision is not None:
-            scale = self.scale or 0
-            if -exponent > scale or (shortest and shortest.adjusted() >= self.precision - scale):
-                raise InvalidValue(
-                    f"a Decimal value must fit Numeric({self.precision}, {scale}) here; got {value!r}"
-                )
-        elif self.scale is not None and -exponent > self.scale:
+        digits = shortest.adjusted() + 1 if shortest else 1
+        if self.precision is None and (digits > self.most_digits or -exponent > self.most_places):
             raise InvalidValue(
-                f"a Decimal value must have at most {self.scale} digits after the point here; got {value!r}"
+                f"a Decimal value must have at most {self.most_digits} digits before the point and "
+                f"{self.most_places} after it here; got {value!r}"
             )
         return exact
+
+
+def check_decimal(value: Decimal | float, length: int, precision: int | None, scale: int | None) -> Decimal:
+    """Return the Decimal that is equal to ``value``, or raise if it is longer or has more digits than is said."""
+    exact = value if type(value) is Decimal else Decimal(value)
+    shortest = _shortest(exact)
+    size = len(str(shortest))
+    if size > length:
+        raise InvalidValue(f"a Decimal value must be at most {length} characters here; got {size}: {value!r}")
+    exponent = shortest.as_tuple().exponent
+    assert isinstance(exponent, int)
+    if precision is not None:
+        places = scale or 0
+        if -exponent > places or (shortest and shortest.adjusted() >= precision - places):
+            raise InvalidValue(f"a Decimal value must fit Numeric({precision}, {places}) here; got {value!r}")
+    elif scale is not None and -exponent > scale:
+        raise InvalidValue(
+            f"a Decimal value must have at most {scale} digits after the point here; got {value!r}"
+        )
+    return exact

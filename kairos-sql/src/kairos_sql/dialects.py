@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
 from typing import Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
+from attrs import frozen
 from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.pool import Pool
+from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["Change", "Dialect", "Lister", "Lock"]
+from .rows import Change, Writer
+from .statements import Lazy, Prepared, prepare
+
+__all__ = ["Dialect", "Lent", "Lister", "Lock", "Rules"]
 
 Lister = Callable[[Any, Iterable[str]], dict[str, None]]
-"""Given a DBAPI cursor and intervals: the distinct names that have data there, about sorted."""
+"""Given a cursor and intervals: the distinct names that have data there, about sorted."""
 
 
 class Lock(Protocol):
@@ -37,8 +43,36 @@ class Lock(Protocol):
 _locks: WeakKeyDictionary[Pool, Lock] = WeakKeyDictionary()
 _locks_lock = RLock()
 
-Change = Callable[[sa.ColumnElement[Any], sa.ColumnElement[Any]], sa.ColumnElement[Any]]
-"""From a column's present and offered values to its new one."""
+
+@frozen
+class Rules:
+    """How a kind's rows are added to those that are there.
+
+    Attributes
+    ----------
+    changes
+        Column -> what an upsert makes of it where the key exists; no columns: the row stays; None: rows have ids of
+        their own, and are only ever inserted.
+    """
+
+    changes: Mapping[str, Change] | None
+
+
+class Lent:
+    """A DBAPI connection checked out of an engine's pool, and what is needed of it."""
+
+    __slots__ = ("autocommit", "checkout", "commit", "cursor", "has_news", "idle_since", "leave", "rollback")
+
+    def __init__(self, checkout: Any, cursor: Any) -> None:
+        self.checkout = checkout
+        connection = checkout.dbapi_connection
+        self.cursor = cursor
+        self.commit: Callable[[], None] = connection.commit
+        self.rollback: Callable[[], None] = connection.rollback
+        self.autocommit = False  # a statement that is sent alone is committed by itself
+        self.leave: Callable[[], None] | None = None  # what undoes a change of the connection's settings
+        self.idle_since = time.monotonic()
+        self.has_news: Callable[[], Any] | None = None  # whether the socket has something to read
 
 
 class Dialect(ABC):
@@ -47,11 +81,11 @@ class Dialect(ABC):
     Parameters
     ----------
     engine
-        The engine that is used; nothing is sent before :meth:`inspect_connection`.
+        The engine that is used; nothing is sent before :meth:`look_at`.
     """
 
-    table_options: ClassVar[Mapping[str, Any]] = {}
-    """Keywords of :class:`sqlalchemy.Table` for tables that are read by their primary key."""
+    keeps_connections: ClassVar[bool] = True
+    """Whether connections of an engine of our own stay checked out between calls."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -66,6 +100,12 @@ class Dialect(ABC):
         """SQLAlchemy's own dialect object."""
         return self.engine.dialect
 
+    def prepare(self, statement: ClauseElement, *names: str) -> Prepared:
+        """Return a statement ready to be sent, with parameters in the order of ``names``."""
+        return Lazy(lambda: prepare(statement, self.engine_dialect, *names))
+
+    # Connections
+
     @property
     @abstractmethod
     def shared(self) -> bool:
@@ -76,34 +116,101 @@ class Dialect(ABC):
     def one_connection(self) -> bool:
         """Whether all threads share one connection, so that calls must take turns."""
 
+    most_connections: ClassVar[int | None] = None
+    """How many connections of an engine of our own are open at most; None: as many as threads want."""
+
     def lock(self) -> Lock:
         """Return the lock under which writes of this process take turns."""
         with _locks_lock:
             return _locks.setdefault(self.engine.pool, RLock())
 
-    @abstractmethod
-    def inspect_connection(self, cursor: Any) -> None:
-        """Look at the first connection through a DBAPI cursor; raise if the engine cannot be used as it is."""
+    def lend(self) -> Lent:
+        """Check a connection out of the pool."""
+        checkout = self.engine.raw_connection()
+        return Lent(checkout, checkout.cursor())
+
+    def keep(self, lent: Lent) -> None:
+        """Set a connection up that stays ours until it is closed."""
+        return None
+
+    def usable(self, lent: Lent) -> bool:
+        """Whether a connection that has been idle still works, as far as can be seen; it may be asked."""
+        return True
 
     @abstractmethod
-    def begin(self, cursor: Any) -> None:
-        """Begin a write on a DBAPI cursor."""
+    def look_at(self, connection: Connection) -> None:
+        """Look at the first connection, and leave it as it was; raise if the engine cannot be used as it is."""
 
     @abstractmethod
-    def in_transaction(self, cursor: Any) -> bool:
-        """Whether a DBAPI cursor's connection is in a transaction that somebody has begun."""
+    def begin(self, lent: Lent) -> None:
+        """Begin a write of several statements."""
+
+    @abstractmethod
+    def in_transaction(self, lent: Lent) -> bool | None:
+        """Whether a connection is in a transaction that somebody has begun; None: the driver does not tell."""
+
+    @abstractmethod
+    def end_read(self, lent: Lent) -> None:
+        """Leave no transaction behind on a connection that has been read from."""
 
     @abstractmethod
     def refused(self, error: Exception) -> bool:
         """Whether the database refused the data of a write, so that nothing of it is stored."""
 
+    def rolled_back(self, error: Exception) -> bool:
+        """Whether the database gave a transaction up as a whole for the sake of others: it may be sent again."""
+        return False
+
+    def lost(self, error: Exception) -> bool:
+        """Whether the connection broke: what was only read may be asked again."""
+        return False
+
     @abstractmethod
-    def end_read(self, connection: Any) -> None:
-        """Leave no transaction behind on a DBAPI connection that has been read from."""
+    def is_overflow(self, error: Exception) -> bool:
+        """Whether a driver's error says that a sum left its range."""
+
+    def sum_overflowed(self, error: Exception) -> bool:
+        """Whether a driver's error says that an aggregate left its range."""
+        return self.is_overflow(error)
+
+    # Tables
+
+    @property
+    def schema(self) -> str | None:
+        """The schema of the tables, as the engine translates None; None: the connection's own."""
+        translated = self.engine.get_execution_options().get("schema_translate_map") or {}
+        return translated.get(None)
+
+    def table_options(self) -> Mapping[str, Any]:
+        """Return keywords of :class:`sqlalchemy.Table` for tables that are read by their primary key."""
+        return {}
+
+    def key_text(self, length: int) -> TypeEngine[Any]:
+        """Return a type for text in a primary key, compared exactly, of so many bytes of UTF-8."""
+        return sa.String(length)
+
+    def key_bytes(self, length: int) -> TypeEngine[Any]:
+        """Return a type for so many bytes in a primary key."""
+        return sa.LargeBinary(length)
+
+    def series_id(self) -> sa.Column[int]:
+        """Return the column that keeps the order in which a series' values arrived."""
+        return sa.Column("id", sa.BigInteger(), autoincrement=False)
+
+    longest_name: ClassVar[int | None] = None
+    """How many bytes a name may have at most to be part of a key; None: any number."""
 
     @abstractmethod
     def begin_ddl(self, connection: Connection) -> None:
-        """Begin a transaction in which tables are made, on a fresh SQLAlchemy connection."""
+        """Begin to make tables, on a fresh SQLAlchemy connection, alone among all who do so."""
+
+    def end_ddl(self, connection: Connection) -> None:
+        """Let the next one make tables."""
+        return None
+
+    def already_there(self, error: Exception) -> bool:
+        """Whether an error says that somebody else has just made the table."""
+        return False
 
     @abstractmethod
     def table_key(self, table_name: str) -> str:
@@ -114,42 +221,79 @@ class Dialect(ABC):
         """Raise if a table cannot have this name."""
 
     @abstractmethod
-    def column_types(self, connection: Connection, table_name: str) -> Mapping[str, str] | None:
+    def column_types(self, connection: Connection, table: sa.Table) -> Mapping[str, str] | None:
         """Return column -> type as the database shows it, without parameters; None: no such table."""
+
+    def column_lengths(self, connection: Connection, table: sa.Table) -> Mapping[str, int]:
+        """Return column -> for how many characters or bytes it has room, where the database holds it to that."""
+        return {}
+
+    @abstractmethod
+    def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
+        """Return how the database shows a column of this type, without parameters."""
 
     @abstractmethod
     def within_limits(self, count: str, fraction: str | None) -> str | None:
         """Return the text of a CHECK that refuses a sum beyond 64 bits; None where the database does so itself."""
 
-    @abstractmethod
-    def is_overflow(self, error: Exception) -> bool:
-        """Whether a driver's error says that a sum left its range."""
+    # Rows
 
     @abstractmethod
-    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
-        """Return an INSERT of so many rows which makes ``changes`` where the key exists.
-
-        No changes keep the row that is there; None lets the database refuse the new one. Parameters are
-        ``{column}_{row}``.
-        """
+    def writer(self, table: sa.Table, rules: Rules) -> Writer:
+        """Return what stores the rows of a table."""
 
     @abstractmethod
-    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
-        """Return the same for rows that have the first two columns in common.
+    def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
+        """Return what inserts a row through a cursor, unless its key is there."""
 
-        Parameters are these columns' names, then ``{column}_{row}`` of the others.
-        """
+    def total(self, table: sa.Table) -> Sequence[sa.ColumnElement[Any]]:
+        """Return what is selected of a count: its total, or ``count`` and ``fraction`` (None for 0)."""
+        return [table.c.count, sa.func.nullif(table.c.fraction, sa.literal_column("0"))]
+
+    values_as_one: ClassVar[bool] = False
+    """Whether :meth:`values_in_order` gives them in one row, as an array."""
+
+    def values_in_order(self, table: sa.Table) -> sa.Select[Any]:
+        """Return what selects the values of a series, in order, where the conditions are still to come."""
+        return sa.select(table.c.value).order_by(table.c.id)
+
+    def rows(self, cursor: Any) -> Iterable[Any]:
+        """Return the rows of a cursor in the way that is fastest."""
+        return cursor.fetchall()  # type: ignore[no-any-return]
 
     @abstractmethod
-    def append(self, table: sa.Table, rows: int) -> sa.Insert:
-        """Return an INSERT of so many values of one row of a series.
+    def names_lister(self, table: sa.Table) -> Lister:
+        """Return what lists the names of a table."""
 
-        Parameters are ``interval``, ``name``, ``i``, ``r``, ``id`` (that of the first) and ``value_{row}``.
-        """
+    sums_of_floats_fail: ClassVar[bool] = True
+    """Whether a sum that leaves the range of floats is an error or infinite, and not just a wrong number."""
+
+    names_at_once: ClassVar[int] = 100
+    """How many names one statement reads."""
+
+    @property
+    def decode(self) -> Callable[[Any], str] | None:
+        """What makes text of a name as the driver gives it back; None: it is one."""
+        return None
+
+    # Values
+
+    any_date: ClassVar[bool] = True
+    """Whether columns of dates hold any of Python's."""
+
+    processes_values: ClassVar[bool] = False
+    """Whether SQLAlchemy converts what statements are given, and what they give back."""
 
     @abstractmethod
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return the type that holds exactly, on this database, what ``sql`` stands for."""
+
+    def processors(
+        self, sql: TypeEngine[Any]
+    ) -> tuple[Callable[[Any], Any] | None, Callable[[Any], Any] | None]:
+        """Return what makes of a value what the driver gets, and back; None: nothing."""
+        own, impl = self.engine_dialect, sql.dialect_impl(self.engine_dialect)
+        return impl.bind_processor(own), impl.result_processor(own, None)
 
     @abstractmethod
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
@@ -158,7 +302,3 @@ class Dialect(ABC):
     @abstractmethod
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether a column gives back this value, as the driver gets it."""
-
-    @abstractmethod
-    def names_lister(self, table: sa.Table) -> Lister:
-        """Return what lists the names of a table."""

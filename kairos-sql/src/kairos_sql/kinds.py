@@ -1,11 +1,11 @@
-"""How the rows of each kind lie in its table: from batches to upserts, from selected rows to buckets."""
+"""How the rows of each kind lie in its table: from batches to rows, from selected rows to buckets."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import chain
-from operator import add
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, groupby
+from operator import add, itemgetter
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
@@ -13,57 +13,56 @@ import sqlalchemy as sa
 from kairos.kinds import whole
 from kairos.storage import Batch, Buckets
 
-from .dialects import Change, Dialect
-from .schema import NO_RESOLUTION
-from .statements import bound, prepare
-from .values import ColumnType, key_of
+from .dialects import Dialect, Rules
+from .rows import Change, Groups, Statement, Store, pieces
+from .schema_names import NO_RESOLUTION
+from .statements import Prepared, bound
+from .values import ColumnType
 
 __all__ = ["KIND_TABLES", "KindTable"]
-
-Statement = tuple[str, Sequence[Any]]
-Store = Callable[[Any, Callable[[], None]], None]
-"""Given a cursor, and what to call before the commit."""
-
-Groups = dict[tuple[str, str], list[Any]]
-"""(interval, name) -> the other columns of all its rows, one after another."""
-
-_SMALL = 32
-"""How many rows a write has that is planned as an insert."""
-
-_MOST = 64
-"""How many rows a statement has at most; 64 get all there is to get. Each size is compiled once."""
-
-_GROUP = 4
-"""From so many rows on, those of one interval and name share a statement that binds these once."""
 
 
 class KindTable(ABC):
     """Writes and reads the table of one kind."""
 
     changes: ClassVar[Mapping[str, Change] | None] = {}
-    """What an upsert does where the row exists; None: there must be none."""
+    """What an upsert does where the row exists; None: rows are only ever added."""
 
     read_columns: ClassVar[tuple[str, ...]] = ("value",)
     """What a read selects after ``i`` and ``r``."""
 
+    ordered: ClassVar[tuple[str, ...]] = ()
+    """What tells apart rows of one resolution bucket whose order counts."""
+
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         self.table = table
         self._dialect = dialect
-        self._bind, self._result = column.bind, column.result
-        self._width = len(table.columns) - 2
-        self._upserts: dict[int, str] = {}
-        self._group_upserts: dict[int, str] = {}
-        c, selected = table.c, self.selected()
-        where = [
-            c.interval == bound("interval"),
-            c.name == bound("name"),
-            c.i.between(bound("first"), bound("last")),
-        ]
-        parameters = ("interval", "name", "first", "last")
-        read = sa.select(c.i, c.r, *selected).where(*where).order_by(*table.primary_key.columns)
-        self._read = _text(read, dialect, *parameters)
-        flat = sa.select(c.i, *selected).where(*where).order_by(*table.primary_key.columns)
-        self._read_flat = _text(flat, dialect, *parameters)
+        self._bind, self._result, self._key = column.bind, column.result, column.key
+        self._rows = dialect.rows
+        self._writer = dialect.writer(table, Rules(self.changes))
+        self._many: dict[tuple[int, bool], Prepared] = {}
+        place = ("interval", "name", "first")
+        mine = [table.c.name == bound("name")]
+        self._read = dialect.prepare(self._select(True, mine), *place, "last")
+        self._read_flat = dialect.prepare(self._select(False, mine), *place, "last")
+        self._read_one = dialect.prepare(self._select(True, mine, one=True), *place)
+
+    def _select(
+        self,
+        resolved: bool,
+        mine: Sequence[sa.ColumnElement[bool]],
+        *,
+        one: bool = False,
+        named: bool = False,
+    ) -> sa.Select[Any]:
+        c = self.table.c
+        first = bound("first")
+        columns = [c.name] * named + [c.i] + [c.r] * resolved
+        in_range = c.i == first if one else c.i.between(first, bound("last"))
+        found = sa.select(*columns, *self.selected()).where(c.interval == bound("interval"), *mine, in_range)
+        # MariaDB would sort by columns that are one value, too
+        order = [c[column] for column in ("r", *self.ordered)]
+        return found.order_by(*[c.name] * named, *[c.i] * (not one), *order)
 
     def selected(self) -> Sequence[sa.ColumnElement[Any]]:
         """Return what a read selects, after ``i`` and ``r``."""
@@ -71,7 +70,11 @@ class KindTable(ABC):
 
     @abstractmethod
     def groups(self, batches: Sequence[Batch]) -> Groups:
-        """Return the rows to upsert; of several for one key the last is the latest."""
+        """Return the rows to store; of several for one key the last is the latest."""
+
+    def few(self, batches: Sequence[Batch], most: int) -> list[Any] | None:
+        """Return all columns of all rows, one after another, if they are few and that is fast."""
+        return None
 
     @abstractmethod
     def flat(self, found: Iterable[Any]) -> Buckets:
@@ -83,83 +86,47 @@ class KindTable(ABC):
 
     def write(self, batches: Sequence[Batch]) -> Statement | Store:
         """Return the one statement that stores batches, or what stores them in a transaction."""
-        groups = self.groups(batches)
-        rows = sum(map(len, groups.values())) // self._width
-        if 0 < rows <= _SMALL:
-            return self._upsert(rows), [value for row in self._rows(groups.items()) for value in row]
-
-        def store(cursor: Any, committing: Callable[[], None]) -> None:
-            self._store(cursor, groups)
-            committing()
-
-        return store
+        return self._writer.write(self, batches)
 
     def read(self, cursor: Any, interval: str, name: str, first: int, last: int, flat: bool) -> Buckets:
         """Return the buckets of a range; ``flat``: this interval has no resolution."""
-        cursor.execute(self._read_flat if flat else self._read, (interval, name, first, last))
-        return self.flat(cursor) if flat else self.buckets(cursor)
+        if flat:
+            return self.flat(self._rows(self._read_flat.run(cursor, (interval, name, first, last))))
+        if first == last:
+            return self.buckets(self._rows(self._read_one.run(cursor, (interval, name, first))))
+        return self.buckets(self._rows(self._read.run(cursor, (interval, name, first, last))))
 
-    def _store(self, cursor: Any, groups: Groups) -> None:
-        """Upsert groups in the order of the key."""
-        width = self._width
-        few: list[tuple[tuple[str, str], list[Any]]] = []
-        for group in sorted(groups):
-            values = groups[group]
-            count = len(values) // width
-            if count < _GROUP:
-                few.append((group, values))
-                continue
-            for start, size in _pieces(count):
-                piece = values[start * width : (start + size) * width]
-                cursor.execute(self._group_upsert(size), [*group, *piece])
-        rows = list(self._rows(few))
-        for start, size in _pieces(len(rows)):
-            piece = [value for row in rows[start : start + size] for value in row]
-            cursor.execute(self._upsert(size), piece)
+    def read_many(
+        self, cursor: Any, interval: str, names: Sequence[str], first: int, last: int, flat: bool
+    ) -> dict[str, Buckets]:
+        """Return the buckets of several names."""
+        most = self._dialect.names_at_once
+        if most == 1:
+            return {name: self.read(cursor, interval, name, first, last, flat) for name in names}
+        show, decode, found = self.flat if flat else self.buckets, self._dialect.decode, {}
+        for start, size in pieces(len(names), most):
+            some = tuple(names[start : start + size])
+            rows = self._rows(self._read_many(size, flat).run(cursor, (interval, first, last, *some)))
+            for name, own in groupby(rows, itemgetter(0)):
+                found[name if decode is None else decode(name)] = show(map(itemgetter(slice(1, None)), own))
+        return found
 
-    def _rows(self, groups: Iterable[tuple[tuple[str, str], list[Any]]]) -> Iterator[tuple[Any, ...]]:
-        width = self._width
-        for group, values in groups:
-            for start in range(0, len(values), width):
-                yield (*group, *values[start : start + width])
+    def _read_many(self, size: int, flat: bool) -> Prepared:
+        statement = self._many.get((size, flat))
+        if statement is None:
+            names = [f"name_{k}" for k in range(size)]
+            mine = [self.table.c.name.in_([bound(name) for name in names])]
+            select = self._select(not flat, mine, named=True)
+            statement = self._dialect.prepare(select, "interval", "first", "last", *names)
+            self._many[size, flat] = statement
+        return statement
 
-    def _upsert(self, rows: int) -> str:
-        """Return the statement for so many rows, with all columns of each."""
-        text = self._upserts.get(rows)
-        if text is None:
-            names = [f"{c.name}_{row}" for row in range(rows) for c in self.table.columns]
-            text = _text(self._dialect.upsert(self.table, rows, self.changes), self._dialect, *names)
-            self._upserts[rows] = text
-        return text
-
-    def _group_upsert(self, rows: int) -> str:
-        """Return the statement for so many rows of one interval and name, which come first."""
-        text = self._group_upserts.get(rows)
-        if text is None:
-            names = [f"{c.name}_{row}" for row in range(rows) for c in list(self.table.columns)[2:]]
-            statement = self._dialect.group_upsert(self.table, rows, self.changes)
-            text = _text(statement, self._dialect, "interval", "name", *names)
-            self._group_upserts[rows] = text
-        return text
-
-    def _bound(self, values: Iterable[Any]) -> Iterable[Any]:
+    def bound(self, values: Iterable[Any]) -> Iterable[Any]:
+        """Return values as the driver gets them."""
         return values if self._bind is None else map(self._bind, values)
 
     def _read_back(self, values: Iterable[Any]) -> Iterable[Any]:
         return values if self._result is None else map(self._result, values)
-
-
-def _text(statement: sa.ClauseElement, dialect: Dialect, *names: str) -> str:
-    """Compile a statement whose parameters come in the given order, each once."""
-    prepared = prepare(statement, dialect.engine_dialect, *names)
-    assert prepared.order is None, prepared
-    return prepared.text
-
-
-def _pieces(count: int) -> Iterator[tuple[int, int]]:
-    """Yield (start, size) of the statements for so many rows."""
-    for start in range(0, count, _MOST):
-        yield start, min(_MOST, count - start)
 
 
 def _groups(batches: Iterable[Batch], extend: Callable[[list[Any], int, int, Any], None]) -> Groups:
@@ -180,9 +147,17 @@ def _groups(batches: Iterable[Batch], extend: Callable[[list[Any], int, int, Any
 class _Count(KindTable):
     changes: ClassVar[Mapping[str, Change] | None] = {"count": add, "fraction": add}
 
+    def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
+        self._apart = len(dialect.total(table)) == 2
+        super().__init__(table, column, dialect)
+        c = table.c
+        alone = sa.select(*self.selected()).where(
+            c.interval == bound("interval"), c.name == bound("name"), c.i == bound("i"), c.r == bound("r")
+        )
+        self._read_alone = dialect.prepare(alone, "interval", "name", "i", "r")
+
     def selected(self) -> Sequence[sa.ColumnElement[Any]]:
-        count, fraction = self.table.c.count, self.table.c.fraction
-        return [sa.case((fraction == sa.literal_column("0"), count), else_=count + fraction).label("total")]
+        return self._dialect.total(self.table)
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
         groups: Groups = {}
@@ -197,35 +172,58 @@ class _Count(KindTable):
                     values += (i, r, number, 0.0) if type(number) is int else (i, r, 0, number)
         return groups
 
-    def write(self, batches: Sequence[Batch]) -> Statement | Store:
-        """Return what :meth:`KindTable.write` does, sooner for what an insert writes."""
+    def few(self, batches: Sequence[Batch], most: int) -> list[Any] | None:
         values: list[Any] = []
         rows = 0
         for batch in batches:
             for write in batch.writes:
                 rows += len(write.rows)
-                if rows > _SMALL:
-                    return super().write(batches)
+                if rows > most:
+                    return None
                 interval, i, r = write.interval, write.i, NO_RESOLUTION if write.r is None else write.r
                 for name, number in write.rows.items():
                     if type(number) is int:
                         values += (interval, name, i, r, number, 0.0)
                     else:
                         values += (interval, name, i, r, 0, number)
-        return (self._upsert(rows), values) if rows else super().write(batches)
+        return values or None
+
+    def read(self, cursor: Any, interval: str, name: str, first: int, last: int, flat: bool) -> Buckets:
+        if not flat or first != last:
+            return super().read(cursor, interval, name, first, last, flat)
+        found = self._read_alone.run(cursor, (interval, name, first, NO_RESOLUTION)).fetchone()
+        if found is None:
+            return {}
+        if self._apart:
+            return {first: {None: _total(*found)}}
+        return {first: {None: whole(found[0])}}
 
     def flat(self, found: Iterable[Any]) -> Buckets:
+        if self._apart:
+            return {i: {None: count if part is None else _total(count, part)} for i, count, part in found}
         return {i: {None: total if type(total) is int else whole(total)} for i, total in found}
 
     def buckets(self, found: Iterable[Any]) -> Buckets:
         buckets: Buckets = {}
         here = None
+        if self._apart:
+            for i, r, count, part in found:
+                if i != here:
+                    here = i
+                    bucket = buckets[i] = {}
+                bucket[r] = count if part is None else _total(count, part)
+            return buckets
         for i, r, total in found:
             if i != here:
                 here = i
                 bucket = buckets[i] = {}
             bucket[r] = total if type(total) is int else whole(total)
         return buckets
+
+
+def _total(count: int, fraction: float | None) -> float:
+    """Return the total of a count."""
+    return whole(count + fraction) if fraction else count
 
 
 class _Gauge(KindTable):
@@ -253,9 +251,11 @@ class _Gauge(KindTable):
 
 class _Set(KindTable):
     def groups(self, batches: Sequence[Batch]) -> Groups:
+        key = self._key
+
         def extend(values: list[Any], i: int, r: int, payload: Iterable[Any]) -> None:
-            for value in self._bound(payload):
-                values += (i, r, key_of(value), value)
+            for value, sent in _with_bound(payload, self._bind):
+                values += (i, r, key(value), sent)
 
         return _groups(batches, extend)
 
@@ -277,9 +277,11 @@ class _Histogram(KindTable):
     read_columns = ("value", "count")
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
+        key = self._key
+
         def extend(values: list[Any], i: int, r: int, payload: Mapping[Any, int]) -> None:
-            for value, count in zip(self._bound(payload), payload.values(), strict=True):
-                values += (i, r, key_of(value), value, count)
+            for (value, sent), count in zip(_with_bound(payload, self._bind), payload.values(), strict=True):
+                values += (i, r, key(value), sent, count)
 
         return _groups(batches, extend)
 
@@ -296,72 +298,39 @@ class _Histogram(KindTable):
         return buckets
 
 
+def _with_bound(values: Iterable[Any], bind: Callable[[Any], Any] | None) -> Iterable[tuple[Any, Any]]:
+    """Yield each value, and as the driver gets it."""
+    return ((value, value if bind is None else bind(value)) for value in values)
+
+
 class _Series(KindTable):
-    """The column ``id`` numbers the values of a row from 1, in arrival order."""
+    """The column ``id`` ascends in the order in which the values of a row arrived."""
 
     changes: ClassVar[Mapping[str, Change] | None] = None
+    ordered = ("id",)
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         super().__init__(table, column, dialect)
         c = table.c
         place = ("interval", "name", "i", "r")
-        bucket = [c[name] == bound(name) for name in place]
-        self._appends: dict[int, str] = {}
-        self._last = _text(sa.select(sa.func.max(c.id)).where(*bucket), dialect, *place)
-        alone = sa.select(c.value).where(*bucket).order_by(c.id)
-        self._read_alone = _text(alone, dialect, *place)
-
-    def write(self, batches: Sequence[Batch]) -> Store:
-        """Return what numbers the values and stores them, in a transaction."""
-
-        def store(cursor: Any, committing: Callable[[], None]) -> None:
-            self._append(cursor, batches)
-            committing()
-
-        return store
+        here = [c[name] == bound(name) for name in place]
+        self._read_alone = dialect.prepare(dialect.values_in_order(table).where(*here), *place)
+        self._as_one = dialect.values_as_one
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
-        raise NotImplementedError("values are numbered through a cursor")
+        def extend(values: list[Any], i: int, r: int, payload: Iterable[Any]) -> None:
+            for value in self.bound(payload):
+                values += (i, r, value)
 
-    def _append(self, cursor: Any, batches: Sequence[Batch]) -> None:
-        last: dict[Any, int] = {}
-        few: Groups = {}
-        for batch in batches:
-            for write in batch.writes:
-                i, r = write.i, NO_RESOLUTION if write.r is None else write.r
-                for name, payload in write.rows.items():
-                    place = (write.interval, name, i, r)
-                    id = last.get(place)
-                    if id is None:
-                        cursor.execute(self._last, place)
-                        id = cursor.fetchone()[0] or 0
-                    last[place] = id + len(payload)
-                    values = list(self._bound(payload))
-                    if len(values) < _GROUP:
-                        rows = few.setdefault(place[:2], [])
-                        for value in values:
-                            id += 1
-                            rows += (i, r, id, value)
-                        continue
-                    for start, size in _pieces(len(values)):
-                        piece = values[start : start + size]
-                        cursor.execute(self._append_text(size), [*place, id + 1 + start, *piece])
-        self._store(cursor, few)
-
-    def _append_text(self, rows: int) -> str:
-        text = self._appends.get(rows)
-        if text is None:
-            values = [f"value_{row}" for row in range(rows)]
-            names = ("interval", "name", "i", "r", "id", *values)
-            text = self._appends[rows] = _text(self._dialect.append(self.table, rows), self._dialect, *names)
-        return text
+        return _groups(batches, extend)
 
     def read(self, cursor: Any, interval: str, name: str, first: int, last: int, flat: bool) -> Buckets:
         """Return the buckets of a range; of a single one without resolution no more than its values is read."""
         if not flat or first != last:
             return super().read(cursor, interval, name, first, last, flat)
-        cursor.execute(self._read_alone, (interval, name, first, NO_RESOLUTION))
-        row = list(self._read_back(chain.from_iterable(cursor)))
+        found = self._read_alone.run(cursor, (interval, name, first, NO_RESOLUTION))
+        values = found.fetchone()[0] or () if self._as_one else chain.from_iterable(self._rows(found))
+        row = list(self._read_back(values))
         return {first: {None: row}} if row else {}
 
     def flat(self, found: Iterable[Any]) -> Buckets:

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from .dialects import Dialect
-from .statements import prepare
+from .statements import bound
 
 __all__ = ["Layouts"]
 
@@ -17,29 +17,32 @@ class Layouts:
     """The records of one timeseries' table and kind; each method is given a DBAPI cursor."""
 
     def __init__(self, table: sa.Table, kind: str, table_name: str, dialect: Dialect) -> None:
-        self._place = (dialect.table_key(table_name), kind)
-        c, sql = table.c, dialect.engine_dialect
-        here = (c.table_name == sa.bindparam("place"), c.kind == sa.bindparam("its_kind"))
+        self._place = (
+            dialect.table_key(str.__str__(table_name)),
+            kind,
+        )  # not a quoted_name: that never folds
+        c = table.c
+        here = (c.table_name == bound("place"), c.kind == bound("its_kind"))
         place = ("place", "its_kind")
-        self._select = prepare(sa.select(c.interval, c.layout).where(*here), sql, *place)
-        one = sa.delete(table).where(*here, c.interval == sa.bindparam("its_interval"))
-        self._delete = prepare(one, sql, *place, "its_interval")
-        columns = ("table_name", "kind", "interval", "layout")
-        self._insert = prepare(dialect.upsert(table, 1, {}), sql, *(f"{name}_0" for name in columns))
+        self._select = dialect.prepare(sa.select(c.interval, c.layout).where(*here), *place)
+        one = sa.delete(table).where(*here, c.interval == bound("its_interval"))
+        self._delete = dialect.prepare(one, *place, "its_interval")
+        self._insert = dialect.inserter(table)
+        self._decode = dialect.decode
 
     def all(self, cursor: Any) -> dict[str, str]:
         """Return interval name -> layout."""
-        cursor.execute(self._select.text, self._select.arguments(self._place))
-        return dict(cursor.fetchall())
+        found, decode = self._select.run(cursor, self._place).fetchall(), self._decode
+        return {interval if decode is None else decode(interval): layout for interval, layout in found}
 
     def record(self, cursor: Any, layouts: Mapping[str, str]) -> dict[str, str]:
         """Record what has no record, and return what is there now."""
-        for item in layouts.items():
-            cursor.execute(self._insert.text, self._insert.arguments(self._place + item))
+        for interval, layout in sorted(layouts.items()):
+            self._insert(cursor, (*self._place, interval, layout))
         now = self.all(cursor)
         return {interval: now[interval] for interval in layouts}
 
     def forget(self, cursor: Any, intervals: Sequence[str]) -> None:
         """Remove the records of these intervals."""
-        for interval in intervals:
-            cursor.execute(self._delete.text, self._delete.arguments((*self._place, interval)))
+        for interval in sorted(intervals):
+            self._delete.run(cursor, (*self._place, interval))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy.engine import URL, Engine, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
 from kairos.errors import InvalidType, InvalidValue
 from kairos.hookspecs import hookimpl
@@ -13,28 +13,22 @@ from kairos.storage import Config
 
 from .connections import Connections
 from .dialects import Dialect
-from .schema import INTERVAL_LENGTH, LAYOUTS
-from .sqlite import SQLite
+from .drivers import dialect_for, with_driver
+from .schema_names import INTERVAL_LENGTH, LAYOUTS
 from .storage import SQLStorage
 from .values import column_type
 
 __all__ = ["kairos_open"]
 
-_DIALECTS: dict[tuple[str, str], type[Dialect]] = {("sqlite", "pysqlite"): SQLite}
-
 
 @hookimpl
 def kairos_open(target: Any, config: Config) -> SQLStorage | None:
-    """Open ``sqlite://`` URLs and SQLAlchemy engines."""
+    """Open URLs of SQLAlchemy's dialects, and SQLAlchemy engines."""
     if isinstance(target, str | URL):
         return _open_url(target, config)
     if isinstance(target, Engine):
-        if target.get_execution_options().get("schema_translate_map"):
-            raise InvalidValue(
-                "this version of kairos-sql does not take an Engine with a schema_translate_map"
-            )
-        kind = _dialect_kind(target.dialect.name, target.dialect.driver)
-        return _storage(kind(target), config, owned=False, keep=False)
+        dialect = dialect_for(target.dialect.name, target.dialect.driver)
+        return _storage(dialect(target), config, owned=False, keep=False)
     if type(target).__module__.partition(".")[0] != "sqlalchemy":
         return None
     hint = "it is for kairos.AsyncTimeseries" if type(target).__name__ == "AsyncEngine" else "pass its Engine"
@@ -43,36 +37,36 @@ def kairos_open(target: Any, config: Config) -> SQLStorage | None:
 
 def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
     try:
-        url = make_url(target)
-    except ArgumentError:
+        url = with_driver(make_url(target))
+        engine_dialect = url.get_dialect()
+    except (ArgumentError, NoSuchModuleError):
         return None  # the core says what targets there are
-    name, _, driver = url.drivername.partition("+")
-    if name != "sqlite":
-        return None
-    kind = _dialect_kind(name, driver or "pysqlite")
+    if engine_dialect.is_async:
+        name, _, driver = url.drivername.partition("+")
+        raise InvalidType(
+            f"the driver {driver} is for kairos.AsyncTimeseries; Timeseries takes {name}:// or another driver"
+        )
+    kind = dialect_for(engine_dialect.name, engine_dialect.driver)
     keep = not any(key.startswith(("pool", "max_overflow")) for key in config.client_config)
     storage: SQLStorage | None = None
     engine = kind.create_engine(url, config.client_config)
     try:
-        storage = _storage(kind(engine), config, owned=True, keep=keep)
+        storage = _storage(kind(engine), config, owned=True, keep=keep and kind.keeps_connections)
     finally:
         if storage is None:
             engine.dispose()
     return storage
 
 
-def _dialect_kind(name: str, driver: str) -> type[Dialect]:
-    if (name, driver) in _DIALECTS:
-        return _DIALECTS[name, driver]
-    if driver == "aiosqlite":
-        raise InvalidType(f"the driver {driver} is for kairos.AsyncTimeseries; Timeseries takes sqlite://")
-    supported = ", ".join(f"{name}+{driver}" for name, driver in _DIALECTS)
-    raise InvalidValue(f"this version of kairos-sql supports {supported}; got {name}+{driver}")
-
-
 def _storage(dialect: Dialect, config: Config, *, owned: bool, keep: bool) -> SQLStorage:
     string_length = _length(config, "string_length", 255)
     text_length = _length(config, "text_length", 32_768)
+    longest = dialect.longest_name
+    if longest is not None and string_length > longest:
+        raise InvalidValue(
+            f"string_length must be at most {longest} with {dialect.engine.dialect.name}, whose keys have no room "
+            f"for longer names; got {string_length} (longer values: value_type 'text' and text_length)"
+        )
     table_name = _table_name(config.option("table_name", config.kind), dialect)
     column = column_type(config.option("value_type", "float"), string_length, text_length, dialect)
     for interval in config.intervals:

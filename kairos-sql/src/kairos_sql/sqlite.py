@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
-from typing import Any, ClassVar
+from typing import Any
 
 import sqlalchemy as sa
 from attrs import frozen
@@ -20,7 +20,9 @@ from sqlalchemy.types import TypeEngine
 from kairos.errors import InvalidValue
 
 from .decimals import DecimalText
-from .dialects import Change, Dialect, Lister, Lock
+from .dialects import Dialect, Lent, Lister, Lock, Rules
+from .rows import Writer
+from .sqlite_writers import NumberingWriter, ValuesWriter
 from .statements import bound, prepare
 
 __all__ = ["SQLite"]
@@ -78,7 +80,7 @@ def _switch_to_wal(connection: Any) -> None:
 class SQLite(Dialect):
     """SQLite through the standard library's driver."""
 
-    table_options: ClassVar[Mapping[str, Any]] = {"sqlite_with_rowid": False}
+    names_at_once = 1  # there is no round trip to be saved
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -115,8 +117,9 @@ class SQLite(Dialect):
         """Return the lock of the pool, or of all shared caches."""
         return _shared_cache_lock if self._shared_cache else super().lock()
 
-    def inspect_connection(self, cursor: Any) -> None:
+    def look_at(self, connection: Connection) -> None:
         """Refuse an in-memory database that each connection would have for itself."""
+        cursor: Any = connection.connection.cursor()
         autocommit = getattr(cursor.connection, "autocommit", None)
         if autocommit is True:
             raise InvalidValue(
@@ -125,6 +128,9 @@ class SQLite(Dialect):
         self._implicit = autocommit is False
         cursor.execute("PRAGMA database_list")
         self._memory = not {row[1]: row[2] for row in cursor.fetchall()}["main"]
+        cursor.close()
+        if self._implicit:
+            connection.connection.rollback()
         if self._memory and not self.one_connection:
             raise InvalidValue(
                 "an in-memory SQLite engine must have one connection for all threads; got one with "
@@ -133,32 +139,42 @@ class SQLite(Dialect):
                 'or give kairos the URL "sqlite://"'
             )
 
-    def begin(self, cursor: Any) -> None:
+    def begin(self, lent: Lent) -> None:
         """Begin a write at once."""
+        self._begin(lent.cursor)
+
+    def _begin(self, cursor: Any) -> None:
         if self._implicit:
             cursor.execute("ROLLBACK")
         cursor.execute("BEGIN IMMEDIATE")  # a deferred one cannot wait for its turn once it has read
 
-    def in_transaction(self, cursor: Any) -> bool:
+    def in_transaction(self, lent: Lent) -> bool:
         """Ask the driver."""
+        return self._is_open(lent.cursor)
+
+    def _is_open(self, cursor: Any) -> bool:
         return bool(cursor.connection.in_transaction) and not self._implicit
 
     def refused(self, error: Exception) -> bool:
         """Whether a constraint failed, or the driver would not send a value."""
         return isinstance(error, _REFUSALS)
 
-    def end_read(self, connection: Any) -> None:
+    def end_read(self, lent: Lent) -> None:
         """Leave nothing open."""
         if self._implicit:
-            connection.rollback()
+            lent.rollback()
+
+    def table_options(self) -> Mapping[str, Any]:
+        """Return what makes the primary key the table."""
+        return {"sqlite_with_rowid": False}
 
     def begin_ddl(self, connection: Connection) -> None:
         """Begin a write at once."""
         connection.begin()  # an engine's own event for this may send BEGIN
         cursor = connection.connection.cursor()
-        if not self._implicit and self.in_transaction(cursor):
+        if not self._implicit and self._is_open(cursor):
             cursor.execute("ROLLBACK")
-        self.begin(cursor)
+        self._begin(cursor)
 
     def table_key(self, table_name: str) -> str:
         """Return the name as SQLite folds it."""
@@ -171,11 +187,17 @@ class SQLite(Dialect):
                 f"table_name must not begin with 'sqlite_', which SQLite keeps for itself; got {table_name!r}"
             )
 
-    def column_types(self, connection: Connection, table_name: str) -> Mapping[str, str] | None:
+    def column_types(self, connection: Connection, table: sa.Table) -> Mapping[str, str] | None:
         """Return the declared types."""
-        quoted = self.engine_dialect.identifier_preparer.quote_identifier(table_name)
-        rows = connection.exec_driver_sql(f"PRAGMA table_info({quoted})").all()
+        quote = self.engine_dialect.identifier_preparer.quote_identifier
+        schema = "" if table.schema is None else f"{quote(table.schema)}."
+        rows = connection.exec_driver_sql(f"PRAGMA {schema}table_info({quote(table.name)})").all()
         return {row[1]: row[2].partition("(")[0].upper() for row in rows} or None
+
+    def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
+        """Return the type's declaration."""
+        text = sql.compile(dialect=self.engine_dialect).upper()
+        return text.partition("(")[0].partition(" COLLATE ")[0].strip()
 
     def within_limits(self, count: str, fraction: str | None) -> str | None:
         """Return a check: beyond 64 bits SQLite goes on in floating point, and beyond that to infinity."""
@@ -186,36 +208,33 @@ class SQLite(Dialect):
         """Whether that check has failed."""
         return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_CONSTRAINT_CHECK
 
-    def upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
-        """Return ``INSERT … ON CONFLICT``."""
-        statement = sqlite.insert(table).values(
-            [{c.name: bound(f"{c.name}_{row}") for c in table.columns} for row in range(rows)]
-        )
-        return _on_conflict(statement, table, changes)
+    def sum_overflowed(self, error: Exception) -> bool:
+        """Whether a sum of ints left 64 bits."""
+        return isinstance(error, sqlite3.OperationalError) and "integer overflow" in str(error)
 
-    def group_upsert(self, table: sa.Table, rows: int, changes: Mapping[str, Change] | None) -> sa.Insert:
-        """Return ``INSERT … SELECT ?, ?, … FROM (VALUES …) ON CONFLICT``."""
-        shared, own = list(table.columns)[:2], list(table.columns)[2:]
-        own_names = [f"column{k}" for k, _ in enumerate(own, 1)]  # as SQLite itself names them
-        data = sa.values(*(sa.column(name, c.type) for name, c in zip(own_names, own, strict=True)))
-        data = data.data([tuple(bound(f"{c.name}_{row}") for c in own) for row in range(rows)])
-        selected = sa.select(*(bound(c.name) for c in shared), *map(sa.column, own_names)).select_from(data)
-        # Without WHERE the parser would take ON CONFLICT for the ON of a join
-        statement = sqlite.insert(table).from_select(
-            list(table.columns), selected.where(sa.literal_column("1"))
-        )
-        return _on_conflict(statement, table, changes)
+    def writer(self, table: sa.Table, rules: Rules) -> Writer:
+        """Return a writer of ``INSERT … ON CONFLICT``, or of numbered values."""
+        if rules.changes is None:
+            return NumberingWriter(table, self.engine_dialect)
+        return ValuesWriter(table, rules.changes, self.engine_dialect)
 
-    def append(self, table: sa.Table, rows: int) -> sa.Insert:
-        """Return ``INSERT … SELECT ?, ?, ?, ?, ? + column1, column2 FROM (VALUES (0, ?), (1, ?), …)``."""
-        data = sa.values(sa.column("column1", sa.BigInteger), sa.column("column2", table.c.value.type))
-        data = data.data([(sa.literal_column(str(row)), bound(f"value_{row}")) for row in range(rows)])
-        place = [bound(name) for name in ("interval", "name", "i", "r")]
-        id = bound("id") + sa.literal_column("column1")
-        selected = sa.select(*place, id, sa.literal_column("column2")).select_from(data)
-        return sqlite.insert(table).from_select(list(table.columns), selected)
+    def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
+        """Return ``INSERT … ON CONFLICT DO NOTHING``."""
+        names = [c.name for c in table.columns]
+        statement = sqlite.insert(table).values({name: bound(name) for name in names})
+        prepared = self.prepare(statement.on_conflict_do_nothing(), *names)
+        return lambda cursor, row: prepared.run(cursor, row)
 
-    def adapt(self, sql: TypeEngine[Any], string_length: int) -> TypeEngine[Any]:
+    def total(self, table: sa.Table) -> Sequence[sa.ColumnElement[Any]]:
+        """Return one column: SQLite's have no type, and an int stays one."""
+        count, fraction = table.c.count, table.c.fraction
+        return [sa.case((fraction == sa.literal_column("0"), count), else_=count + fraction).label("total")]
+
+    def rows(self, cursor: Any) -> Iterable[Any]:
+        """Return the cursor itself."""
+        return cursor  # type: ignore[no-any-return]
+
+    def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return DecimalText for Numeric: SQLAlchemy would send a Decimal through a float."""
         if isinstance(sql, sa.Numeric) and not isinstance(sql, sa.Float) and sql.asdecimal:
             return DecimalText(string_length, sql.precision, sql.scale)
@@ -257,19 +276,6 @@ class SQLite(Dialect):
     def names_lister(self, table: sa.Table) -> Lister:
         """Return a lister that scans or seeks, whichever is faster."""
         return _names_lister(table, self.engine_dialect)
-
-
-def _on_conflict(
-    statement: sqlite.Insert, table: sa.Table, changes: Mapping[str, Change] | None
-) -> sa.Insert:
-    if changes is None:
-        return statement
-    if not changes:
-        return statement.on_conflict_do_nothing()
-    return statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns),
-        set_={name: change(table.c[name], statement.excluded[name]) for name, change in changes.items()},
-    )
 
 
 def _looks_like_number(text: str) -> bool:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import sqlalchemy as sa
-from attrs import frozen
+from attrs import define, frozen
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
-__all__ = ["Prepared", "bound", "prepare"]
+__all__ = ["Compiled", "Lazy", "Prepared", "bound", "compile_statement", "literal_one", "prepare"]
 
 
 def bound(name: str) -> sa.BindParameter[Any]:
@@ -18,8 +18,20 @@ def bound(name: str) -> sa.BindParameter[Any]:
     return sa.bindparam(name)
 
 
+def literal_one() -> sa.ColumnElement[int]:
+    """Return a 1 that is written into the statement."""
+    return sa.literal_column("1")
+
+
+class Prepared(Protocol):
+    """A statement that is ready to be sent."""
+
+    def run(self, cursor: Any, values: tuple[Any, ...]) -> Any:
+        """Send it with values for its parameters, and return the cursor."""
+
+
 @frozen
-class Prepared:
+class Compiled:
     """A compiled statement.
 
     Attributes
@@ -42,13 +54,36 @@ class Prepared:
         known = values + self.constants
         return [known[position] for position in self.order]
 
+    def run(self, cursor: Any, values: tuple[Any, ...]) -> Any:
+        """Send it with values for its parameters, and return the cursor."""
+        cursor.execute(self.text, self.arguments(values))
+        return cursor
 
-def prepare(statement: ClauseElement, dialect: Dialect, *names: str) -> Prepared:
-    """Compile a statement whose bound parameters will be given in the order of ``names``."""
+
+@define(slots=False)
+class Lazy:
+    """A statement that is compiled when it is first sent: most timeseries send but some of theirs."""
+
+    _make: Callable[[], Prepared]
+
+    def run(self, cursor: Any, values: tuple[Any, ...]) -> Any:
+        """Compile it, and be the compiled one from now on."""
+        prepared = self._make()
+        self.run = prepared.run  # type: ignore[method-assign]
+        return prepared.run(cursor, values)
+
+
+def compile_statement(statement: ClauseElement, dialect: Dialect, *names: str) -> tuple[Any, Compiled]:
+    """Return SQLAlchemy's own compiled object, and the statement for parameters in the order of ``names``."""
     compiled: Any = statement.compile(dialect=dialect)
     positions: list[str] = compiled.positiontup
     constants = {name: value for name, value in compiled.params.items() if name not in names}
     known = [*names, *constants]
     order = tuple(known.index(name) for name in positions)
     as_given = order == tuple(range(len(names)))
-    return Prepared(str(compiled), tuple(constants.values()), None if as_given else order)
+    return compiled, Compiled(str(compiled), tuple(constants.values()), None if as_given else order)
+
+
+def prepare(statement: ClauseElement, dialect: Dialect, *names: str) -> Compiled:
+    """Compile a statement whose bound parameters will be given in the order of ``names``."""
+    return compile_statement(statement, dialect, *names)[1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from .catalog import Catalog
 from .commits import GroupCommit
 from .connections import Connections
 from .dialects import Dialect
+from .folds import Folds, declared
 from .kinds import KIND_TABLES, KindTable
 from .layouts import Layouts
 from .schema import data_table, layouts_table, make_ready
@@ -60,12 +62,16 @@ class SQLStorage(Storage):
         self._flat = flat
         self._column = column
         metadata = sa.MetaData()
-        self._table = data_table(metadata, kind, table_name, column.sql, string_length, dialect)
-        self._layouts_table = layouts_table(metadata, dialect)
+        self._table = data_table(
+            metadata, kind, table_name, column.sql, string_length, dialect, dialect.schema
+        )
+        self._layouts_table = layouts_table(metadata, dialect, dialect.schema)
         self._commits = GroupCommit(self._store, connections.lock, self._refused)
         self._rows: KindTable
         self._catalog: Catalog
         self._layouts: Layouts
+        self._folds: Folds
+        axes, transforms = declared(kind, column, dialect)
         self.capabilities = Capabilities(
             kinds=frozenset(KIND_TABLES),
             values=column.values,
@@ -76,20 +82,26 @@ class SQLStorage(Storage):
             shared=dialect.shared,
             custom_fetch=True,
             write_options=frozenset(),
-            folds=frozenset(),
-            transforms=frozenset(),
+            folds=axes,
+            transforms=transforms,
         )
 
     def ready(self) -> None:
         """Look at the engine, create what is missing, compile the statements."""
-        self._connections.read(self._dialect.inspect_connection)
-        self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
         with self._connections.connect() as connection:
+            self._dialect.look_at(connection)
+            self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
             make_ready(connection, self._dialect, self._kind, self._table, self._layouts_table)
         # A dialect compiles rightly only once it has met its server
         self._rows = KIND_TABLES[self._kind](self._table, self._column, self._dialect)
         self._catalog = Catalog(self._table, self._dialect)
+        self._folds = Folds(self._table, self._kind, self._column, self._dialect)
         self._layouts = Layouts(self._layouts_table, self._kind, self._table.name, self._dialect)
+
+    @property
+    def retries(self) -> int:
+        """How many transactions were sent again, because the database had rolled them back for the sake of others."""
+        return self._connections.retries
 
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts."""
@@ -132,11 +144,28 @@ class SQLStorage(Storage):
             return self._fetch(request, fetch)
         interval, first, last = request.interval, request.first, request.last
         flat, read = interval in self._flat, self._rows.read
+        if (request.fold or request.transforms) and (reply := self._folded(request, flat)) is not None:
+            return reply
+        if len(request.names) > 1:
+            names, read_many = request.names, self._rows.read_many
+            return Reply(
+                self._connections.read(lambda cursor: read_many(cursor, interval, names, first, last, flat))
+            )
+        (name,) = request.names
+        return Reply(
+            {name: self._connections.read(lambda cursor: read(cursor, interval, name, first, last, flat))}
+        )
 
-        def work(cursor: Any) -> dict[str, Buckets]:
-            return {name: read(cursor, interval, name, first, last, flat) for name in request.names}
-
-        return Reply(self._connections.read(work))
+    def _folded(self, request: Read, flat: bool) -> Reply | None:
+        """Return a reply that the database has calculated, if it can."""
+        if not self._folds.takes(request):
+            return None
+        try:
+            return self._connections.read(lambda cursor: self._folds.read(cursor, request, flat))
+        except Exception as error:
+            if not self._dialect.sum_overflowed(error):
+                raise
+        return None
 
     def _fetch(self, request: Read, fetch: Callable[..., Buckets]) -> Reply:
         first, last = request.first, request.last
@@ -159,6 +188,8 @@ class SQLStorage(Storage):
 
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
+        if len(names) == 1 and (one := self._catalog.delete_one(names[0], scope)) is not None:
+            return int(self._connections.run_one(*one) > 0)
         return self._connections.write(lambda cursor: self._catalog.delete(cursor, names, scope))
 
     def delete_all(self, scope: Scope) -> int:
@@ -180,7 +211,9 @@ class SQLStorage(Storage):
     def _expire(self, interval: str, first: int, names: Sequence[str] | None) -> None:
         dead = self._connections.read(lambda cursor: self._catalog.dead(cursor, interval, names, first))
         while dead:
-            self._connections.write(lambda cursor: self._catalog.expire(cursor, interval, dead, first))
+            dead = self._connections.write(
+                partial(self._catalog.expire, interval=interval, names=dead, first=first)
+            )
 
     def close(self) -> None:
         """Give connections back; dispose of an engine that is the storage's own."""

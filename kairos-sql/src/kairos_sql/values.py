@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from hashlib import sha256
 from typing import Any
@@ -11,14 +11,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from attrs import frozen
-from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.types import TypeEngine
 
 from kairos.errors import InvalidType, InvalidValue
 from kairos.storage import Values
 
-from .decimals import DecimalText
+from .decimals import DecimalText, NumericExact, canonical_decimal
 from .dialects import Dialect
+from .types import TextDecimal
 
 __all__ = ["NAMES", "ColumnType", "column_type", "key_of"]
 
@@ -52,7 +52,7 @@ _FACTORIES: dict[str, Callable[[int, int], TypeEngine[Any]]] = {
     "clob": lambda string, text: sa.Text(text),
     "date": lambda string, text: sa.Date(),
     "datetime": lambda string, text: sa.DateTime(),
-    "decimal": lambda string, text: DecimalText(string),
+    "decimal": lambda string, text: sa.Numeric(),
     "float": lambda string, text: sa.Double(),
     "int": lambda string, text: sa.BigInteger(),
     "int64": lambda string, text: sa.BigInteger(),
@@ -85,49 +85,78 @@ class ColumnType:
         What the storage declares of it.
     bind, result
         From a stored value to what the driver gets, and back; None: as it is.
+    key
+        What stands for a value in the keys of histograms and sets.
     """
 
     sql: TypeEngine[Any]
     values: Values
     bind: Convert | None
     result: Convert | None
+    key: Callable[[Any], bytes]
 
 
 def column_type(value_type: Any, string_length: int, text_length: int, dialect: Dialect) -> ColumnType:
     """Return the column type for the option ``value_type``, or raise an error that says what is allowed."""
-    sql = dialect.adapt(_sql_type(value_type, string_length, text_length), string_length)
+    wanted = _sql_type(value_type, string_length, text_length)
+    sql = dialect.adapt(wanted, string_length, text_length)
     python = _python_type(sql)
     bind: Convert | None = None
     result: Convert | None = None
     if not _is_simple(sql, python):
-        bind = _bind_processor(sql, dialect.engine_dialect)
-        result = _result_processor(sql, dialect.engine_dialect)
+        bind, result = dialect.processors(sql)
+    own_processing = dialect.processes_values  # what SQLAlchemy executes it converts itself
     numbers = python is Decimal
     values = Values(
         types=frozenset({Decimal, int, float} if numbers else {python}),
         text=False,
         int_range=None if numbers else _INT64,
-        max_bytes=_max_bytes(sql, string_length, text_length),
+        max_bytes=_max_bytes(wanted, string_length, text_length),
         convert=_convert(sql, python, bind, result, dialect),
     )
-    return ColumnType(sql, values, bind, result)
+    known = python in _CANONICAL and not isinstance(sql, sa.Enum)
+    key = key_of if known or bind is None else _key_of_bound(bind)
+    return ColumnType(sql, values, None if own_processing else bind, None if own_processing else result, key)
 
 
-def key_of(bound: Any) -> bytes:
-    """Return the SHA-256 that stands for a value in the keys of histograms and sets.
+def key_of(value: Any) -> bytes:
+    """Return the SHA-256 that stands for a value in the keys of histograms and sets, on every database.
 
-    It is taken of the bytes, of the text in UTF-8, of ``repr`` of a float (0.0 for -0.0), or of the decimal
-    digits of an int, as the driver gets the value.
+    It is taken of a canonical text: of the bytes themselves, of a text's UTF-8, of a float's ``repr`` (0.0 for
+    -0.0), of an int's digits (``1`` and ``0`` of a bool), of a date's, time's or datetime's ISO format with
+    microseconds, of a Decimal's shortest digits, of a UUID's usual form, of a timedelta's microseconds.
     """
-    if isinstance(bound, str):
-        data = bound.encode()
-    elif isinstance(bound, float):
-        data = repr(bound + 0.0).encode()
-    elif isinstance(bound, int):
-        data = str(int(bound)).encode()
-    else:
-        data = bytes(bound)
-    return sha256(data).digest()
+    return sha256(_CANONICAL[type(value)](value)).digest()
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _key_of_bound(bind: Convert) -> Callable[[Any], bytes]:
+    """Return the same for types of the caller's own: of what the driver gets."""
+
+    def key(value: Any) -> bytes:
+        sent = bind(value)
+        canonical = _CANONICAL.get(type(sent))
+        return sha256(bytes(sent) if canonical is None else canonical(sent)).digest()
+
+    return key
+
+
+_CANONICAL: dict[type, Callable[[Any], bytes]] = {
+    bool: lambda value: b"1" if value else b"0",
+    bytes: lambda value: value,
+    date: lambda value: value.isoformat().encode(),
+    datetime: lambda value: _in_utc(value).isoformat(" ", "microseconds").encode(),
+    Decimal: lambda value: canonical_decimal(value).encode(),
+    float: lambda value: repr(value + 0.0).encode(),
+    int: lambda value: str(value).encode(),
+    str: str.encode,
+    time: lambda value: value.isoformat("microseconds").encode(),
+    timedelta: lambda value: str(value // timedelta(microseconds=1)).encode(),
+    UUID: lambda value: str(value).encode(),
+}
 
 
 def _sql_type(value_type: Any, string_length: int, text_length: int) -> TypeEngine[Any]:
@@ -176,14 +205,6 @@ def _is_simple(sql: TypeEngine[Any], python: type) -> bool:
     return own and family is not None and isinstance(sql, family) and not isinstance(sql, sa.Enum)
 
 
-def _bind_processor(sql: TypeEngine[Any], dialect: EngineDialect) -> Convert | None:
-    return sql.dialect_impl(dialect).bind_processor(dialect)
-
-
-def _result_processor(sql: TypeEngine[Any], dialect: EngineDialect) -> Convert | None:
-    return sql.dialect_impl(dialect).result_processor(dialect, None)
-
-
 def _max_bytes(sql: TypeEngine[Any], string_length: int, text_length: int) -> int | None:
     own: int | None = getattr(sql, "length", None)
     if isinstance(sql, sa.LargeBinary | sa.Text):
@@ -194,15 +215,15 @@ def _max_bytes(sql: TypeEngine[Any], string_length: int, text_length: int) -> in
 def _convert(
     sql: TypeEngine[Any], python: type, bind: Convert | None, result: Convert | None, dialect: Dialect
 ) -> Convert | None:
-    if isinstance(sql, DecimalText):
+    if isinstance(sql, DecimalText | NumericExact | TextDecimal):
         return sql.check
     if (
         type(sql) is sa.Boolean
-        or type(sql) is sa.Date
+        or (type(sql) is sa.Date and dialect.any_date)
         or (bind is None and result is None and dialect.keeps(sql, python))
     ):
         return None
-    if type(sql) in (sa.DateTime, sa.Time):
+    if type(sql) in (sa.DateTime, sa.Time) and not sql.timezone:  # type: ignore[attr-defined]
         return _refuse_zone
     return _round_trip(sql, bind, result, dialect)
 

@@ -1,0 +1,118 @@
+"""Rows on their way to a table: grouped by interval and name, sorted by key, one for each key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from math import isfinite
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+
+from kairos.errors import InvalidValue
+from kairos.storage import Batch
+
+__all__ = ["Change", "Groups", "Rows", "Statement", "Store", "Writer", "by_group", "pieces"]
+
+Statement = tuple[str, Any]
+"""SQL and its parameters."""
+
+Store = Callable[[Any, Callable[[], None]], None]
+"""Given a cursor, and what to call before the commit."""
+
+Groups = dict[tuple[str, str], list[Any]]
+"""(interval, name) -> the other columns of all its rows, one after another."""
+
+Change = Callable[[Any, Any], Any]
+"""From a column's present and offered values to its new one: of SQL's expressions, and of numbers alike."""
+
+Row = tuple[Any, ...]
+
+
+class Rows(Protocol):
+    """What a writer asks of a kind: see :class:`kairos_sql.kinds.KindTable`."""
+
+    def groups(self, batches: Sequence[Batch]) -> Groups:
+        """Return the rows of batches; of several for one key the last is the latest."""
+
+    def bound(self, values: Iterable[Any]) -> Iterable[Any]:
+        """Return values as the driver gets them."""
+
+    def few(self, batches: Sequence[Batch], most: int) -> list[Any] | None:
+        """Return all columns of all rows, one after another, if they are few and that is fast."""
+
+
+class Writer(Protocol):
+    """Stores rows in one table."""
+
+    def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
+        """Return the one statement that stores batches, or what stores them in a transaction."""
+
+
+def by_group(
+    groups: Groups, width: int, key: int, changes: Mapping[int, Change] | None
+) -> list[tuple[tuple[str, str], list[Row]]]:
+    """Return groups and their rows, sorted by the whole key, so that no two writers wait for each other in a circle.
+
+    Parameters
+    ----------
+    groups
+        The rows.
+    width, key
+        How many columns a row has beside the group's two, and how many of them belong to the key.
+    changes
+        Position -> how an offered value changes the present one where a key occurs twice; None: it does not occur,
+        or its rows are to stay apart, in their order.
+    """
+    found = []
+    for group in sorted(groups):
+        rows = list(zip(*[iter(groups[group])] * width, strict=True))
+        if changes is not None:
+            rows = _one_each(rows, key, changes)
+        if len(rows) > 1:
+            rows.sort(key=lambda row: row[:key])
+        found.append((group, rows))
+    return found
+
+
+def _one_each(rows: list[Row], key: int, changes: Mapping[int, Change]) -> list[Row]:
+    """Return one row for each key: a statement cannot change a row twice."""
+    known: dict[Row, Row] = {}
+    for row in rows:
+        place = row[:key]
+        there = known.get(place)
+        if there is not None:
+            row = tuple(
+                _in_range(changes[at](old, new)) if at in changes else old
+                for at, (old, new) in enumerate(zip(there, row, strict=True))
+            )
+        known[place] = row
+    return list(known.values())
+
+
+def _in_range(value: Any) -> Any:
+    """Return a sum, or raise as the database would: those who share a commit are then stored one by one."""
+    if (type(value) is int and not -(2**63) <= value < 2**63) or (
+        type(value) is float and not isfinite(value)
+    ):
+        raise InvalidValue(
+            "a total would leave 64 bits (or the range of a float): nothing of this call was stored"
+        )
+    return value
+
+
+def pieces(count: int, most: int) -> Iterable[tuple[int, int]]:
+    """Yield (start, size) of the statements for so many rows."""
+    for start in range(0, count, most):
+        yield start, min(most, count - start)
+
+
+def flatten(rows: Iterable[Row]) -> list[Any]:
+    """Return the columns of all rows, one after another."""
+    return list(chain.from_iterable(rows))
+
+
+def positions(table: sa.Table, changes: Mapping[str, Change]) -> dict[int, Change]:
+    """Return the same changes by position in a row, the group's two columns left out."""
+    names = [c.name for c in table.columns][2:]
+    return {names.index(name): change for name, change in changes.items()}

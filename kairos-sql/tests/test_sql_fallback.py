@@ -1,0 +1,146 @@
+"""The fallback for other dialects: what it sends to databases that are not here, and that it loses nothing."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.schema import CreateTable
+
+from kairos.errors import InvalidValue
+from kairos.storage import KINDS, Read
+from kairos_sql import tables
+from kairos_sql.dialects import Rules
+from kairos_sql.generic import Generic
+from kairos_sql.generic_writer import CompareAndSetWriter, Conflict, NumberingWriter
+from kairos_sql.kinds import KIND_TABLES
+
+
+@pytest.fixture
+def forced(monkeypatch):
+    monkeypatch.setenv("KAIROS_SQL_FALLBACK", "1")
+
+
+def read(storage, interval="minute", first=0, last=9, name="a"):
+    return storage.read(Read((name,), interval, first, last, lambda: range(first, last + 1))).data.get(
+        name, {}
+    )
+
+
+@pytest.mark.parametrize(
+    "scheme", ["oracle+oracledb", "mssql+pyodbc", "mysql+mysqlconnector", "postgresql+pg8000"]
+)
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_tables_and_statements_compile_for_dialects_without_a_server_here(scheme, kind):
+    table, layouts = tables(kind, scheme)
+    dialect = sa.make_url(f"{scheme}://").get_dialect()()
+    ddl = [str(CreateTable(one).compile(dialect=dialect)) for one in (table, layouts)]
+    assert all("PRIMARY KEY" in text for text in ddl)
+    changes = KIND_TABLES[kind].changes
+    writer = NumberingWriter(table) if changes is None else CompareAndSetWriter(table, changes)
+    statements = [
+        one for one in vars(writer).values() if isinstance(one, sa.sql.ClauseElement) and one is not table
+    ]
+    assert len(statements) >= 2
+    for statement in statements:
+        assert str(statement.compile(dialect=dialect))
+
+
+def test_servers_that_fold_text_keep_names_as_bytes():
+    for scheme in ("mssql+pyodbc", "mysql+mysqlconnector"):
+        dialect = sa.make_url(f"{scheme}://").get_dialect()()
+        ddl = str(CreateTable(tables("set", scheme)[0]).compile(dialect=dialect))
+        assert "VARBINARY(255)" in ddl
+    oracle = sa.make_url("oracle+oracledb://").get_dialect()()
+    assert "RAW(32)" in str(CreateTable(tables("set", "oracle+oracledb")[0]).compile(dialect=oracle))
+
+
+@pytest.mark.parametrize("server", ["sqlite", "postgresql", "mariadb"])
+class TestWriters:
+    @pytest.fixture
+    def target(self, forced, request, server, url):
+        return f"{url}?timeout=60" if server == "sqlite" else request.getfixturevalue("database")(server)
+
+    def test_threads_of_many_storages_lose_nothing(self, opened, batch, target):
+        """Each storage has an engine, and so a lock, of its own."""
+        storages = [opened(target) for _ in range(4)]
+        barrier = threading.Barrier(4)
+
+        def work(k):
+            barrier.wait()
+            for n in range(25):
+                names = [f"n{(n * 7 + j * (k + 1)) % 5}" for j in range(3)]
+                storages[k].write(
+                    batch(("minute", 1, None, dict.fromkeys(names, 1)), ("hour", 0, 1, {"a": 0.5}))
+                )
+            return sum(len({f"n{(n * 7 + j * (k + 1)) % 5}" for j in range(3)}) for n in range(25))
+
+        with ThreadPoolExecutor(4) as pool:
+            expected = sum(pool.map(work, range(4)))
+        assert isinstance(storages[0]._dialect, Generic)
+        assert sum(read(storages[0], name=f"n{k}").get(1, {None: 0})[None] for k in range(5)) == expected
+        assert read(storages[0], "hour") == {0: {1: 50}}
+
+    def test_series_of_two_writers_keep_each_ones_order(self, opened, batch, target):
+        one, two = opened(target, "series"), opened(target, "series")
+
+        def work(storage, sign):
+            for n in range(1, 26):
+                storage.write(batch(("minute", 1, None, {"a": [sign * n, sign * (n + 0.5)]})))
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, (one, two), (1.0, -1.0)))
+        row = read(one)[1][None]
+        assert [v for v in row if v > 0] == [x for n in range(1, 26) for x in (n, n + 0.5)]
+        assert [-v for v in row if v < 0] == [x for n in range(1, 26) for x in (n, n + 0.5)]
+
+    def test_totals_beyond_64_bits_are_refused_whole(self, opened, batch, target):
+        storage = opened(target)
+        storage.write(batch(("minute", 1, None, {"a": 2**63 - 1})))
+        with pytest.raises(InvalidValue, match="64 bits"):
+            storage.write(batch(("minute", 1, None, {"A": 1, "a": 1})))
+        assert list(storage.names({"minute": None})) == ["a"]
+        assert read(storage) == {1: {None: 2**63 - 1}}
+
+    @pytest.mark.parametrize(
+        ("value_type", "values"),
+        [
+            ("str", {"", "a", "A", "ä "}),
+            ("int", {1, -(2**63), 2**63 - 1}),
+            ("float", {0.1, 5e-324, 1.7976931348623157e308}),
+            ("decimal", {Decimal("0.1"), Decimal("1E+20")}),
+            ("blob", {b"", b"\0\xff"}),
+            ("bool", {True}),
+        ],
+    )
+    def test_values_come_back_equal(self, timeseries, target, value_type, values):
+        distinct = timeseries(target, "set", value_type=value_type)
+        for _ in range(2):
+            distinct.insert("a", values, timestamp=0)
+        assert distinct.get("a", "minute", timestamp=0) == {0: values}
+        assert {type(v) for v in distinct.get("a", "minute", timestamp=0)[0]} == {type(v) for v in values}
+
+
+def test_a_row_that_is_gone_when_it_is_updated_is_a_conflict():
+    engine = sa.create_engine("sqlite://")
+    table, _ = tables("count", engine)
+    table.metadata.create_all(engine)
+    writer = CompareAndSetWriter(table, KIND_TABLES["count"].changes)
+
+    class Gone:
+        """A cursor that finds a row, and changes none."""
+
+        rowcount = 0
+
+        def execute(self, statement, parameters):
+            self.statement = statement
+
+        def fetchone(self):
+            return (1, 0.0)
+
+    with pytest.raises(Conflict):
+        writer._put(Gone(), {"interval": "m", "name": "a", "i": 1, "r": 1, "count": 1, "fraction": 0.0})
+    assert Generic(engine).rolled_back(Conflict())
+    assert Generic(engine).writer(table, Rules({})) is not None
+    engine.dispose()
