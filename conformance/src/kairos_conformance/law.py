@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, TypeVar
 
 import pytest
 from attrs import frozen
 
-__all__ = ["MARKER", "SEMANTICS", "UNDECLARED", "Outcome", "law", "law_of", "laws_of"]
+from .configurations import utc
+from .moments import Clock
+from .names import fresh_tag
+
+__all__ = ["MARKER", "NOW", "SEMANTICS", "UNDECLARED", "Outcome", "law", "law_of", "laws_of"]
 
 MARKER = "law(sentence, paragraph): what a kairos backend is held to, and where SEMANTICS says so"
 
-SEMANTICS = "docs/conformance.md"
+SEMANTICS = "docs/semantics.md"
+
+NOW = utc(2013, 6, 1, 12)
+"""Where the laws' clock starts: a minute, an hour and a day in June begin near it."""
 
 UNDECLARED = "kairos_undeclared"
 """The property of a test that saw an undeclared capability refused."""
+
+FRESH: Mapping[str, Callable[[], Any]] = {"clock": lambda: Clock(NOW), "tag": fresh_tag}
+"""Fixtures that each side gets anew."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,10 +57,32 @@ class Outcome:
     undeclared: tuple[str, ...]
 
 
-def law(sentence: str, paragraph: str) -> Callable[[F], F]:
-    """Mark a test method as a law: one sentence in words, and its paragraph of SEMANTICS."""
-    marker: Callable[[F], F] = pytest.mark.law(sentence, paragraph)
-    return marker
+def law(sentence: str, paragraph: str, *, once: bool = False) -> Callable[[F], F]:
+    """Mark a test method as a law: one sentence in words, and its paragraph of SEMANTICS.
+
+    The law is tried on each side that the backend has: with :class:`kairos.Timeseries`, and with
+    :class:`kairos.AsyncTimeseries`; ``once`` is for a law that chooses for itself.
+    """
+
+    def decorate(test: F) -> F:
+        @wraps(test)
+        def on_each_side(self: Any, place: Any, **given: Any) -> None:
+            for number, side in enumerate(place.sides()[: 1 if once else None]):
+                if number:
+                    given |= {name: new() for name, new in FRESH.items() if name in given}
+                place.log.begin()
+                place.loop.rest()
+                try:
+                    test(self, place=place.on(side), **given)
+                except BaseException as error:
+                    if number:
+                        error.add_note("This is on the asyncio side; on the sync side the law held.")
+                    raise
+
+        marked: F = pytest.mark.law(sentence, paragraph)(on_each_side)
+        return marked
+
+    return decorate
 
 
 def laws_of(suite: type) -> list[tuple[str, str, str]]:

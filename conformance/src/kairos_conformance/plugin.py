@@ -16,6 +16,8 @@ from .report import table
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
+    from .place import Place
+
 pytest.register_assert_rewrite("kairos_conformance.laws", "kairos_conformance.comparing")
 
 LAW = "kairos_law"
@@ -97,7 +99,21 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     if law is not None and report.failed:
         sentence, paragraph = law
         report.sections.append(("kairos law", f"{sentence} (SEMANTICS {paragraph}, {SEMANTICS})"))
+        place = getattr(item, "funcargs", {}).get("place")
+        if report.when == "call" and place is not None:
+            report.sections.append(("kairos script", _script(place)))
     return report
+
+
+def _script(place: Place) -> str:
+    """Return what reproduces a law's failure."""
+    from .reproduction import reproduction
+
+    try:
+        script = reproduction(place)
+    except Exception as error:
+        return f"# no script: {type(error).__name__}: {error}"
+    return script or "# no script: calls in a row, pasted into a file, don't show this one"
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, Phase, settings
 
 __all__ = ["PROFILES", "Profile", "chosen"]
@@ -37,6 +37,10 @@ class Profile:
     writers: int
     writes: int
     random: bool
+
+    def second(self) -> Profile:
+        """Return the profile for a second side of the same backend, whose planning and merging is the first one's."""
+        return evolve(self, examples=self.examples if self.random else max(5, self.examples // 5))
 
     def settings(self, *, share: float = 1.0) -> settings:
         """Return Hypothesis settings for a law that takes a share of the examples."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .laws.asynchronous import AsyncioLaws
 from .laws.capabilities import CapabilityLaws
 from .laws.concurrency import ConcurrencyLaws
 from .laws.construction import ConstructionLaws
@@ -32,6 +33,7 @@ class Suite(
     TransformLaws,
     MetadataLaws,
     ConcurrencyLaws,
+    AsyncioLaws,
     HistoryLaws,
 ):
     """What every kairos backend is held to.

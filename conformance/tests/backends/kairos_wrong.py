@@ -31,7 +31,7 @@ def wrong(killed_by):
 
 @hookimpl
 def kairos_open(target, config):
-    name = target.removeprefix("wrong://").removeprefix("typed-").removeprefix("manual-")
+    name = target.removeprefix("wrong://").removeprefix("typed-").removeprefix("manual-").partition("-")[0]
     return opened(WRONG[name], target, config)
 
 

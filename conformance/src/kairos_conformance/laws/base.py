@@ -10,18 +10,15 @@ import pytest
 
 from kairos.errors import KairosError
 
-from ..configurations import Configuration, utc
+from ..configurations import Configuration
 from ..kinds import KINDS
-from ..law import UNDECLARED
+from ..law import NOW, UNDECLARED
 from ..moments import Clock
 from ..names import fresh_tag
 from ..place import Place
 from ..profiles import chosen
 
-__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Laws", "Undeclared", "refused"]
-
-NOW = utc(2013, 6, 1, 12)
-"""Where the laws' clock starts: a minute, an hour and a day in June begin near it."""
+__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Laws", "Undeclared", "opening", "refused"]
 
 ONE = Configuration("minutes", "UTC", {"kit_minute": {"step": 60}})
 BOTH = Configuration(
@@ -67,9 +64,17 @@ class Laws:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def place(cls, request: pytest.FixtureRequest, target: Any) -> Place:
+    def async_target(cls, target: Any) -> Any:
+        """Give what :class:`kairos.AsyncTimeseries` opens: the target, unless that is a sync client."""
+        return target
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def place(cls, request: pytest.FixtureRequest, target: Any, async_target: Any) -> Iterator[Place]:
         """Give the place under test."""
-        return Place(target, cls.options_for, chosen(request.config, cls.profile))
+        place = Place(target, cls.options_for, chosen(request.config, cls.profile), async_target)
+        yield place
+        place.loop.close()
 
     @pytest.fixture(params=KINDS)
     def kind(self, request: pytest.FixtureRequest) -> str:
@@ -90,6 +95,12 @@ class Laws:
     def undeclared(self, request: pytest.FixtureRequest) -> Undeclared:
         """Give a function that notes: this capability is not declared, and was seen to be refused."""
         return lambda name: request.node.user_properties.append((UNDECLARED, name))
+
+
+def opening(place: Place, kind: str, intervals: str) -> str:
+    """Return the source of a timeseries at ``target``, for a law's own script."""
+    more = "".join(f", {name}={value!r}" for name, value in place.options_for(kind).items())
+    return f"Timeseries(target, type={kind!r}, intervals={intervals}{more})"
 
 
 @contextmanager

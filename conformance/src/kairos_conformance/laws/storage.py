@@ -10,11 +10,12 @@ import pytest
 
 from kairos.storage import Batch, Read, Reply, Storage, Write
 
-from ..kinds import merge
+from ..kinds import merge, row_of
 from ..law import law
+from ..model import stored_as_text
 from ..names import HOSTILE, hostile_names
 from ..place import Place
-from .base import Laws, Undeclared
+from .base import Laws, Undeclared, opening
 
 __all__ = ["StorageLaws"]
 
@@ -230,6 +231,7 @@ class StorageLaws(Laws):
         """Change what was read, and what was written."""
         with place.storage(kind, INTERVALS) as storage:
             one, two = payloads(place, kind)
+            place.log.own = _script(place, kind, tag)
             mine = one.copy() if hasattr(one, "copy") else one
             write(storage, (PLAIN, 1, None, {tag: mine, tag + "b": mine}))
             write(storage, (PLAIN, 1, None, {tag: two}))
@@ -287,6 +289,21 @@ class StorageLaws(Laws):
             two.ready()
             assert tag in set(two.names(SCOPE))
             assert two.delete([tag], SCOPE) == 1
+
+
+def _script(place: Place, kind: str, tag: str) -> list[str]:
+    """Return the script of rows and payloads that a storage keeps hold of."""
+    values = place.samples(kind, 2)
+    held = [stored_as_text(value) for value in values] if place.capabilities(kind).values.text else values
+    expected = sum(values) if kind == "count" else row_of(kind, held)
+    return [
+        "from kairos import Timeseries",
+        f"ts = {opening(place, kind, repr({'minute': {'step': 60}, 'hour': {'step': 3600}}))}",
+        f"for value in {values!r}: ts.insert({tag!r}, value, 0)",
+        f"for row in ts.get({tag!r}, 'minute', timestamp=0).values(): getattr(row, 'clear', int)()",
+        f"got = [ts.get({tag!r}, interval, timestamp=0) for interval in ('minute', 'hour')]",
+        f"assert got == 2 * [{{0: {expected!r}}}], got",
+    ]
 
 
 def payloads(place: Place, kind: str) -> tuple[Any, Any]:
