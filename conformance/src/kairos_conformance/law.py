@@ -13,11 +13,11 @@ from .configurations import utc
 from .moments import Clock
 from .names import fresh_tag
 
-__all__ = ["MARKER", "NOW", "SEMANTICS", "UNDECLARED", "Outcome", "law", "law_of", "laws_of"]
+__all__ = ["MARKER", "NOW", "UNDECLARED", "Outcome", "law", "law_of", "laws_of", "link"]
 
-MARKER = "law(sentence, paragraph): what a kairos backend is held to, and where SEMANTICS says so"
-
-SEMANTICS = "docs/semantics.md"
+MARKER = (
+    "law(sentence, paragraph, heading): what a kairos backend is held to, and where the documentation says so"
+)
 
 NOW = utc(2013, 6, 1, 12)
 """Where the laws' clock starts: a minute, an hour and a day in June begin near it."""
@@ -57,8 +57,11 @@ class Outcome:
     undeclared: tuple[str, ...]
 
 
-def law(sentence: str, paragraph: str, *, once: bool = False) -> Callable[[F], F]:
-    """Mark a test method as a law: one sentence in words, and its paragraph of SEMANTICS.
+def law(sentence: str, paragraph: str, heading: str, *, once: bool = False) -> Callable[[F], F]:
+    """Mark a test method as a law: one sentence in words, and its paragraph.
+
+    ``paragraph`` is a section of SEMANTICS or ``"contract"``, ``heading`` the heading under which the documentation
+    says it: in docs/semantics.md or docs/storage-contract.md.
 
     The law is tried on each side that the backend has: with :class:`kairos.Timeseries`, and with
     :class:`kairos.AsyncTimeseries`; ``once`` is for a law that chooses for itself.
@@ -79,33 +82,48 @@ def law(sentence: str, paragraph: str, *, once: bool = False) -> Callable[[F], F
                         error.add_note("This is on the asyncio side; on the sync side the law held.")
                     raise
 
-        marked: F = pytest.mark.law(sentence, paragraph)(on_each_side)
+        marked: F = pytest.mark.law(sentence, paragraph, heading)(on_each_side)
         return marked
 
     return decorate
 
 
-def laws_of(suite: type) -> list[tuple[str, str, str]]:
-    """Return (paragraph, sentence, test) of each law of a suite, in the order of the paragraphs.
+def laws_of(suite: type) -> list[tuple[str, str, str, str]]:
+    """Return (paragraph, sentence, test, heading) of each law of a suite, in the order of the paragraphs.
 
     Examples
     --------
     >>> class Laws:
-    ...     @law("Nothing is lost", "§3")
+    ...     @law("Nothing is lost", "§3", "Several writers")
     ...     def test_nothing_is_lost(self): ...
     >>> laws_of(Laws)
-    [('§3', 'Nothing is lost', 'test_nothing_is_lost')]
+    [('§3', 'Nothing is lost', 'test_nothing_is_lost', 'Several writers')]
     """
     found = []
     for name in dir(suite):
         for mark in getattr(getattr(suite, name), "pytestmark", ()):
             if mark.name == "law":
-                sentence, paragraph = mark.args
-                found.append((paragraph, sentence, name))
+                sentence, paragraph, heading = mark.args
+                found.append((paragraph, sentence, name, heading))
     return sorted(found)
 
 
-def law_of(item: pytest.Item) -> tuple[str, str] | None:
-    """Return a test's sentence and paragraph, or None if it is no law."""
+def link(paragraph: str, heading: str) -> str:
+    """Return where the documentation says what a law holds a backend to.
+
+    Examples
+    --------
+    >>> link("§3", "Several writers")
+    'docs/semantics.md#several-writers'
+    """
+    page = "storage-contract" if paragraph == "contract" else "semantics"
+    return f"docs/{page}.md#{heading.lower().replace(' ', '-')}"
+
+
+def law_of(item: pytest.Item) -> tuple[str, str, str] | None:
+    """Return a test's sentence, paragraph and heading, or None if it is no law."""
     marker = item.get_closest_marker("law")
-    return None if marker is None else (str(marker.args[0]), str(marker.args[1]))
+    if marker is None:
+        return None
+    sentence, paragraph, heading = map(str, marker.args)
+    return sentence, paragraph, heading

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .kinds import KINDS
-from .law import MARKER, SEMANTICS, UNDECLARED, Outcome, law_of
+from .law import MARKER, UNDECLARED, Outcome, law_of, link
 from .profiles import PROFILES, VARIABLE
 from .report import table
 
@@ -55,7 +55,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     law = law_of(item)
     if law is not None:
         suite = item.nodeid.rsplit("::", 1)[0]
-        item.user_properties.append((LAW, [suite, *law, _kind(item)]))
+        item.user_properties.append((LAW, [suite, *law[:2], _kind(item)]))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -97,8 +97,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report: Any = yield
     law = law_of(item)
     if law is not None and report.failed:
-        sentence, paragraph = law
-        report.sections.append(("kairos law", f"{sentence} (SEMANTICS {paragraph}, {SEMANTICS})"))
+        sentence, paragraph, heading = law
+        report.sections.append(("kairos law", f"{sentence}\n{paragraph}, {link(paragraph, heading)}"))
         place = getattr(item, "funcargs", {}).get("place")
         if report.when == "call" and place is not None:
             report.sections.append(("kairos script", _script(place)))

@@ -25,6 +25,7 @@ class AsyncioLaws(Laws):
     @law(
         "asyncio is declared by its hook: without it AsyncTimeseries opens as Unsupported",
         "§7, §9",
+        "Opening",
         once=True,
     )
     def test_asyncio_declared(self, place: Place, kind: str, undeclared: Undeclared) -> None:
@@ -37,7 +38,7 @@ class AsyncioLaws(Laws):
             with pytest.raises(Unsupported):
                 place.loop.run(place.asynchronous(kind, ONE.specs).open())
 
-    @law("It opens at the first await, and after close every call raises Closed", "§7", once=True)
+    @law("It opens at the first await, and after close every call raises Closed", "§7", "Opening", once=True)
     def test_first_await(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:
@@ -66,7 +67,12 @@ class AsyncioLaws(Laws):
             place.asynchronous(kind, {"kit_minute": {"step": 0.5}})
         place.loop.run(main())
 
-    @law("Coroutines that write through one AsyncTimeseries at once lose nothing", "§3, §7", once=True)
+    @law(
+        "Coroutines that write through one AsyncTimeseries at once lose nothing",
+        "§3, §7",
+        "Coroutines",
+        once=True,
+    )
     def test_coroutines(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:
@@ -94,7 +100,7 @@ class AsyncioLaws(Laws):
         for row in place.loop.run(main()):
             check_batches(place, kind, row, batches)
 
-    @law("Sync and async handles on one place see each other's writes", "§1, §7", once=True)
+    @law("Sync and async handles on one place see each other's writes", "§1, §7", "Coroutines", once=True)
     def test_both_sides(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:
@@ -113,7 +119,7 @@ class AsyncioLaws(Laws):
             two.delete(tag)
             one.check([tag])
 
-    @law("Cancelling loses nothing acknowledged, and the next call works", "§3, §7", once=True)
+    @law("Cancelling loses nothing acknowledged, and the next call works", "§3, §7", "Coroutines", once=True)
     @pytest.mark.parametrize("kind", ["count", "series"])
     def test_cancelling(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared

@@ -29,7 +29,11 @@ def fetch(*_: Any, **__: Any) -> Any:
 class CapabilityLaws(Laws):
     """What a backend declares."""
 
-    @law("Every backend has all five kinds, and declares each field of its capabilities", "§1, §9")
+    @law(
+        "Every backend has all five kinds, and declares each field of its capabilities",
+        "§1, §9",
+        "Capabilities",
+    )
     def test_declaration(self, place: Place, kind: str) -> None:
         """Look at the declaration."""
         declared = place.capabilities(kind)
@@ -41,7 +45,11 @@ class CapabilityLaws(Laws):
         for field in ("float_counts", "atomic_batch", "shared", "custom_fetch"):
             assert isinstance(getattr(declared, field), bool), f"{field} is not a bool"
 
-    @law("A custom fetch is called, and its errors pass through; undeclared, it is Unsupported", "§5, §9")
+    @law(
+        "A custom fetch is called, and its errors pass through; undeclared, it is Unsupported",
+        "§5, §9",
+        "Stages",
+    )
     def test_custom_fetch(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:

@@ -32,7 +32,7 @@ class ConcurrencyLaws(Laws):
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             yield pool
 
-    @law("Threads that write to one name through one handle lose nothing", "§1, §3")
+    @law("Threads that write to one name through one handle lose nothing", "§1, §3", "Threads and processes")
     def test_threads(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Let n threads write m values each, one by one and in bulk, while one reads."""
         writers, writes = place.profile.writers, place.profile.writes
@@ -55,7 +55,7 @@ class ConcurrencyLaws(Laws):
             handle.delete(tag)
             handle.delete(tag + "b")
 
-    @law("Threads with a handle each lose nothing, also when a name is new", "§3")
+    @law("Threads with a handle each lose nothing, also when a name is new", "§3", "Several writers")
     def test_handles(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Let n threads, each with its own handle, write to names that nobody wrote to."""
         writers, rounds = place.profile.writers, 5
@@ -82,7 +82,7 @@ class ConcurrencyLaws(Laws):
             for handle in handles:
                 handle.close()
 
-    @law("Processes that write to one name lose nothing, where shared is declared", "§3")
+    @law("Processes that write to one name lose nothing, where shared is declared", "§3", "Several writers")
     @pytest.mark.parametrize("work", [write, write_bulk])
     def test_processes(
         self,
