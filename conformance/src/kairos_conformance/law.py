@@ -13,7 +13,7 @@ from .configurations import utc
 from .moments import Clock
 from .names import fresh_tag
 
-__all__ = ["MARKER", "NOW", "UNDECLARED", "Outcome", "law", "law_of", "laws_of", "link"]
+__all__ = ["INAPPLICABLE", "MARKER", "NOW", "UNDECLARED", "Outcome", "law", "law_of", "laws_of", "link"]
 
 MARKER = (
     "law(sentence, paragraph, heading): what a kairos backend is held to, and where the documentation says so"
@@ -27,6 +27,9 @@ UNDECLARED = "kairos_undeclared"
 
 FRESH: Mapping[str, Callable[[], Any]] = {"clock": lambda: Clock(NOW), "tag": fresh_tag}
 """Fixtures that each side gets anew."""
+
+INAPPLICABLE = "kairos_inapplicable"
+"""The property of a test that can't be tried here: an embedded store has no server to restart."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -44,9 +47,11 @@ class Outcome:
     kind
         The kind, or ``"any"`` for a law that is not about one.
     verdict
-        ``"held"``, ``"Unsupported"`` (as declared), ``"FAILED"`` or ``"skipped"``.
+        ``"held"``, ``"Unsupported"`` (as declared), ``"n/a"`` (not applicable), ``"FAILED"`` or ``"skipped"``.
     undeclared
         The capabilities that were found undeclared, and refused.
+    inapplicable
+        Why it could not be tried.
     """
 
     suite: str
@@ -55,6 +60,7 @@ class Outcome:
     kind: str
     verdict: str
     undeclared: tuple[str, ...]
+    inapplicable: tuple[str, ...]
 
 
 def law(sentence: str, paragraph: str, heading: str, *, once: bool = False) -> Callable[[F], F]:

@@ -137,6 +137,15 @@ class Place:
         return kairos.AsyncTimeseries(self.async_target, **keywords)
 
     @contextmanager
+    def through(
+        self, target: Any, kind: str, intervals: Mapping[str, Any], clock: Clock
+    ) -> Iterator[kairos.Timeseries]:
+        """Open a timeseries at another target of the same place: through a proxy."""
+        keywords = {"type": kind, "intervals": intervals, **self.options_for(kind)}
+        with kairos.Timeseries(target, clock=clock, **keywords) as handle:
+            yield handle
+
+    @contextmanager
     def storage(self, kind: str, intervals: Mapping[str, Any]) -> Iterator[Storage]:
         """Open the bare storage, as the core sees it."""
         options = dict(self.options_for(kind))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .kinds import KINDS
-from .law import MARKER, UNDECLARED, Outcome, law_of, link
+from .law import INAPPLICABLE, MARKER, UNDECLARED, Outcome, law_of, link
 from .profiles import PROFILES, VARIABLE
 from .report import table
 
@@ -144,4 +144,7 @@ class _Collector:
         verdict = "FAILED" if report.failed else "skipped" if report.skipped else "held"
         if verdict == "held" and undeclared:
             verdict = "Unsupported"
-        self._outcomes.append(Outcome(suite, sentence, paragraph, kind, verdict, undeclared))
+        why = tuple(str(value) for name, value in properties if name == INAPPLICABLE)
+        if verdict == "held" and why:
+            verdict = "n/a"
+        self._outcomes.append(Outcome(suite, sentence, paragraph, kind, verdict, undeclared, why))

@@ -7,6 +7,7 @@ from .laws.capabilities import CapabilityLaws
 from .laws.concurrency import ConcurrencyLaws
 from .laws.construction import ConstructionLaws
 from .laws.counts import CountLaws
+from .laws.faults import FaultLaws
 from .laws.histories import HistoryLaws
 from .laws.metadata import MetadataLaws
 from .laws.reading import ReadingLaws
@@ -34,6 +35,7 @@ class Suite(
     MetadataLaws,
     ConcurrencyLaws,
     AsyncioLaws,
+    FaultLaws,
     HistoryLaws,
 ):
     """What every kairos backend is held to.

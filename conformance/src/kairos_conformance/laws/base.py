@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
 from typing import Any, ClassVar
 
 import pytest
@@ -12,13 +14,14 @@ from kairos.errors import KairosError
 
 from ..configurations import Configuration
 from ..kinds import KINDS
-from ..law import NOW, UNDECLARED
+from ..law import INAPPLICABLE, NOW, UNDECLARED
 from ..moments import Clock
 from ..names import fresh_tag
 from ..place import Place
 from ..profiles import chosen
+from ..workers import meet_at
 
-__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Laws", "Undeclared", "opening", "refused"]
+__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Inapplicable", "Laws", "Undeclared", "opening", "refused"]
 
 ONE = Configuration("minutes", "UTC", {"kit_minute": {"step": 60}})
 BOTH = Configuration(
@@ -40,6 +43,7 @@ VALUED = tuple(kind for kind in KINDS if kind != "count")
 """The kinds that store the caller's values."""
 
 Undeclared = Callable[[str], None]
+Inapplicable = Callable[[str], None]
 
 
 class Laws:
@@ -90,6 +94,21 @@ class Laws:
     def tag(self) -> str:
         """Give a name that nobody else has."""
         return fresh_tag()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def processes(cls) -> Iterator[Executor]:
+        """Give a pool of eight processes; each starts when it is needed."""
+        context: Any = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+        if context.get_start_method() == "forkserver":  # imports once for all of them; it has no connections
+            context.set_forkserver_preload(["__main__", "kairos_conformance.workers"])
+        with ProcessPoolExecutor(8, context, initializer=meet_at, initargs=(context.Barrier(8),)) as pool:
+            yield pool
+
+    @pytest.fixture
+    def inapplicable(self, request: pytest.FixtureRequest) -> Inapplicable:
+        """Give a function that notes: this can't be tried here, for that reason."""
+        return lambda reason: request.node.user_properties.append((INAPPLICABLE, reason))
 
     @pytest.fixture
     def undeclared(self, request: pytest.FixtureRequest) -> Undeclared:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -23,14 +22,6 @@ __all__ = ["ConcurrencyLaws", "batches_of", "check_batches"]
 
 class ConcurrencyLaws(Laws):
     """Several writers at once."""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def processes(cls, place: Place) -> Iterator[Executor]:
-        """Give a pool of processes; they start at its first use."""
-        workers = min(4, place.profile.writers)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield pool
 
     @law("Threads that write to one name through one handle lose nothing", "§1, §3", "Threads and processes")
     def test_threads(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
@@ -82,7 +73,12 @@ class ConcurrencyLaws(Laws):
             for handle in handles:
                 handle.close()
 
-    @law("Processes that write to one name lose nothing, where shared is declared", "§3", "Several writers")
+    @law(
+        "Processes that write to one name lose nothing, where shared is declared",
+        "§3",
+        "Several writers",
+        once=True,
+    )
     @pytest.mark.parametrize("work", [write, write_bulk])
     def test_processes(
         self,
@@ -93,7 +89,7 @@ class ConcurrencyLaws(Laws):
         undeclared: Undeclared,
         work: Callable[..., int],
     ) -> None:
-        """Let n processes write m values each; each opens the place itself."""
+        """Let n processes write m values each; each opens the place itself, every second one for asyncio."""
         if not place.capabilities(kind).shared:
             undeclared("shared")
             return
@@ -103,7 +99,13 @@ class ConcurrencyLaws(Laws):
         workers = min(4, place.profile.writers)
         batches = batches_of(place, kind, workers, place.profile.writes)
         arguments = {"type": kind, "intervals": dict(BOTH.specs), **place.options_for(kind)}
-        jobs = [processes.submit(work, place.target, arguments, tag, batch, NOW) for batch in batches]
+        sides = place.sides()
+        jobs = [
+            processes.submit(
+                work, place.target, arguments, tag, batch, NOW, sides[n % len(sides)] == "asyncio"
+            )
+            for n, batch in enumerate(batches)
+        ]
         assert sum(job.result() for job in jobs) == workers * place.profile.writes
         with kairos.Timeseries(place.target, **arguments) as handle:
             twice = [[value for value in batch for _ in range(2)] for batch in batches]

@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from kairos.errors import Closed, SchemaMismatch
 
@@ -16,7 +17,7 @@ from ..kinds import KINDS
 from ..law import law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, ONE, Laws, refused
+from .base import BOTH, ONE, Inapplicable, Laws, refused
 
 __all__ = ["ConstructionLaws"]
 
@@ -117,6 +118,33 @@ class ConstructionLaws(Laws):
                 (two, one)[number % 2].check([tag])
             two.delete(tag)
             one.check([tag])
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def client(cls) -> Any:
+        """Give a live client of the place that ``target`` names by its URL, or the other way round. None: neither."""
+        return None
+
+    @law("A URL and a live client of one place are one place", "§1", "Target and closing", once=True)
+    def test_url_and_client(
+        self, place: Place, kind: str, clock: Clock, tag: str, client: Any, inapplicable: Inapplicable
+    ) -> None:
+        """Write through each in turn, read through the other; close one, and the other goes on."""
+        if client is None:
+            inapplicable("no client beside the target")
+            return
+        other = evolve(place, target=client)
+        with place.pair(kind, BOTH, clock) as one:
+            for number, value in enumerate(place.samples(kind, 4)):
+                with other.pair(kind, BOTH, clock) as two:
+                    two.model = one.model
+                    (one, two)[number % 2].insert(tag, value)
+                    (two, one)[number % 2].check([tag])
+                    two.listed(tag)
+            one.check([tag])
+            one.delete(tag)
+        with other.open(kind, BOTH.specs, clock=clock) as again:
+            assert tag not in again.list()
 
     @law("Another kind in the same place is refused or kept apart", "§1", "Identity")
     def test_kinds_never_share(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
