@@ -49,7 +49,6 @@ def test_every_paragraph_of_the_documentation_has_a_law():
         "plan": "kairos-core: it tells of plugins, not of the backend",
         "errors": "each error in the law that raises it",
         "empty-rows": "every history, and test_unknown",
-        "cost": "",
     }
     held = {link(p, h).partition("#")[2] for p, _, _, h in laws_of(Suite) if p != "contract"}
     numbered = {a for a in anchors(DOCS / "semantics.md") if re.match(r"\d", a)}
