@@ -155,7 +155,8 @@ class Place:
         for key in ("plugins", "read_func", "write_func"):
             options.pop(key, None)
         keywords: dict[str, Any] = {"kind": kind, "intervals": intervals, "options": options, **known}
-        number = self.log.opening("open_storage", keywords, None)
+        api = "open_storage" if self.side == "sync" else "DrivenStorage"
+        number = self.log.opening(api, keywords, None)
         own = (
             open_storage(self.target, **keywords)
             if self.side == "sync"

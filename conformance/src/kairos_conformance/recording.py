@@ -20,7 +20,7 @@ class Opening:
     handle
         Its number.
     api
-        ``"Timeseries"``, ``"AsyncTimeseries"`` or ``"open_storage"``.
+        ``"Timeseries"``, ``"AsyncTimeseries"``, ``"open_storage"`` or ``"DrivenStorage"``.
     keywords
         Its arguments, without target and clock.
     now

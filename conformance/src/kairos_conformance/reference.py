@@ -23,11 +23,11 @@ class Reference:
 
 
 class ReferenceStorage(MemoryStorage):
-    """Rows in memory, with the capabilities of another backend; it merges and transforms nothing itself."""
+    """Rows in memory, with the capabilities of another backend; it transforms nothing itself."""
 
     def __init__(self, reference: Reference, kind: str) -> None:
         super().__init__(reference.store, kind)
-        self.capabilities = evolve(reference.declared[kind], folds=frozenset(), transforms=frozenset())
+        self.capabilities = evolve(reference.declared[kind], transforms=frozenset())
 
     def expire(self, scope: Scope, names: Sequence[str] | None) -> None:
         """Remove buckets below the first live ones, as a backend with manual expiry does."""

@@ -26,8 +26,8 @@ from .reference import Reference
 __all__ = ["Failed", "Outcome", "Replayer", "fewest", "renamed", "tag_of"]
 
 Event = Opening | Call
-CORE = {"type", "kind", "intervals", "tz", "plugins", "read_func", "write_func"}
-"""Keywords of a timeseries that are not the backend's."""
+CORE = {"type", "kind", "intervals", "tz", "plugins", "read_func", "write_func", "kit_no_such_option"}
+"""Keywords of a timeseries that are not the backend's, and the one that is nobody's."""
 
 TAG = re.compile(r"~\d{6}~")
 
@@ -63,6 +63,8 @@ class Failed:
     events: Sequence[Event]
     got: Outcome
     right: Outcome
+    raising: frozenset[int] = frozenset()
+    """The events, by number, that raise where all is right."""
 
 
 class Replayer:
@@ -81,13 +83,14 @@ class Replayer:
     def last(self, events: Sequence[Event], tag: str) -> Failed | None:
         """Return the failure, if the last event shows one."""
         got, right = self.both(events, tag)
-        return Failed(events, got[-1], right[-1]) if got[-1].differs(right[-1]) else None
+        raising = frozenset(n for n, outcome in enumerate(right[:-1]) if outcome.error is not None)
+        return Failed(events, got[-1], right[-1], raising) if got[-1].differs(right[-1]) else None
 
     def _open(self, opening: Opening, clock: Clock) -> Any:
         place, keywords = self._place, dict(opening.keywords)
         if opening.api == "open_storage":
-            if place.side == "sync":
-                return open_storage(place.target, **keywords)
+            return open_storage(place.target, **keywords)
+        if opening.api == "DrivenStorage":
             return DrivenStorage(place.loop, place.async_target, **keywords)
         if opening.now is not None:
             keywords["clock"] = clock
@@ -98,7 +101,7 @@ class Replayer:
 
 def _right(reference: Reference, opening: Opening, clock: Clock) -> Any:
     keywords = {name: value for name, value in opening.keywords.items() if name in CORE}
-    if opening.api == "open_storage":
+    if opening.api in ("open_storage", "DrivenStorage"):
         return open_storage(reference, **keywords)
     if opening.now is not None:
         keywords["clock"] = clock

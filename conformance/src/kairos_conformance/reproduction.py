@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from itertools import groupby
 from typing import Any
 
@@ -56,7 +55,8 @@ def reproduction(place: Place) -> str | None:
         again = fewest(failed, lambda events: _kept(try_again(events), events))
         events, tag = _fresh(_used(again.events))
         failed = replayer.last(events, tag) or again
-        failed = Failed(*map(partial(_again, tag), (failed.events, failed.got, failed.right)))
+        told, got, right = (_again(tag, it) for it in (failed.events, failed.got, failed.right))
+        failed = evolve(failed, events=told, got=got, right=right)
     else:
         failed = _compared(place, replayer, events)
     if failed is None:
@@ -86,7 +86,7 @@ def _relevant(events: Sequence[Event]) -> list[Event]:
     """Return the events of the last example: openings, calls with its tag, and what was called about all names."""
     tags = [tag_of(event) for event in events]
     tag = next((tag for tag in reversed(tags) if tag is not None), None)
-    begins = tags.index(tag)
+    begins = tags.index(tag) if tag else 0
     last, found = len(events) - 1, list[Event]()
     for number, event in enumerate(events):
         if isinstance(event, Opening):
@@ -153,17 +153,19 @@ def _plain(expected: Any) -> Any:
     return expected
 
 
-def _written(place: Place, failed: Failed) -> str:
+def _written(place: Place, failed: Failed) -> str | None:
     source = Source()
     *before, last = failed.events
-    openings = {event.handle for event in failed.events if isinstance(event, Opening)}
-    names = {handle: "ts" if n == 0 else f"ts{n + 1}" for n, handle in enumerate(sorted(openings))}
-    apis = {event.api for event in failed.events if isinstance(event, Opening)}
-    wait = "await " if apis == {"AsyncTimeseries"} else ""
+    openings = [event for event in failed.events if isinstance(event, Opening)]
+    apis = {event.api for event in openings}
+    if "DrivenStorage" in apis:
+        return None  # there is no public way to it
+    names = {opening.handle: "ts" if n == 0 else f"ts{n + 1}" for n, opening in enumerate(openings)}
+    waiting = {opening.handle for opening in openings if opening.api == "AsyncTimeseries"}
     tag = next((tag for event in reversed(failed.events) if (tag := tag_of(event))), None)
-    writer = _Lines(source, names, wait, tag)
-    for event in before:
-        writer.event(event)
+    writer = _Lines(source, names, waiting, tag)
+    for number, event in enumerate(before):
+        writer.event(event, raises=number in failed.raising)
     writer.last(last, failed)
     return writer.script(place, apis, source)
 
@@ -178,18 +180,21 @@ def _where(place: Place) -> str:
 class _Lines:
     """Writes statements."""
 
-    def __init__(self, source: Source, names: dict[int, str], wait: str, tag: str | None) -> None:
-        self.source, self.names, self.wait, self.tag = source, names, wait, tag
+    def __init__(self, source: Source, names: dict[int, str], waiting: set[int], tag: str | None) -> None:
+        self.source, self.names, self.waiting, self.tag = source, names, waiting, tag
         self.setup: list[str] = []
         self.calls: list[tuple[str, str, str]] = []  # (function, arguments, statement)
         self.end: list[str] = []
         self.now: float | None = None
 
-    def event(self, event: Event) -> None:
+    def event(self, event: Event, *, raises: bool) -> None:
         """Write an opening or a call."""
         self._turn(event)
         if isinstance(event, Opening):
             self.calls.append(("", "", f"{self.names[event.handle]} = {self._opening(event)}"))
+        elif raises:
+            self.calls.append(("", "", f"with contextlib.suppress(Exception): {self._expression(event)}"))
+            self.source.modules.add("contextlib")
         elif event.handle in self.names:
             function = f"{self._awaiting(event)}{self.names[event.handle]}.{event.method}"
             arguments = "" if event.keywords else self.source.of(event.args)
@@ -215,7 +220,7 @@ class _Lines:
     def script(self, place: Place, apis: set[str], source: Source) -> str:
         """Return all of it, with lines joined where they would be more than ten."""
         imports = [f"import {module}" for module in sorted(source.modules)]
-        if self.wait:
+        if self.waiting:
             imports = ["import asyncio", *imports]
         if len(imports) > 1:
             imports = ["import " + ", ".join(line.removeprefix("import ") for line in imports)]
@@ -227,13 +232,13 @@ class _Lines:
         if apis - {"open_storage"}:
             imports += [f"from kairos import {', '.join(sorted(apis - {'open_storage'}))}"]
         where = _where(place)
-        around = 2 if self.wait else 0
+        around = 2 if self.waiting else 0
         room = LINES - len(imports) - 1 - len(self.end) - around
         calls = self._grouped()
         if len(calls) > room:
             calls = self._joined(room)
         body = [*calls, *self.end]
-        if self.wait:
+        if self.waiting:
             turning = ["global now"] if any("now = " in line for line in body) else []
             if turning:
                 body[0] = f"global now; {body[0]}"
@@ -265,19 +270,19 @@ class _Lines:
             self.calls.append(("", "", f"now = {self.source.of(event.now)}"))
 
     def _awaiting(self, call: Call) -> str:
-        return "" if call.method == "iterate" else self.wait
+        return "await " if call.handle in self.waiting and call.method != "iterate" else ""
 
     def _expression(self, call: Call) -> str:
         shown = self.source.call(f"{self.names[call.handle]}.{call.method}", call.args, call.keywords)
         if call.method == "iterate":
-            return f"[pair async for pair in {shown}]" if self.wait else f"list({shown})"
+            return f"[pair async for pair in {shown}]" if call.handle in self.waiting else f"list({shown})"
         if call.method == "read":
             return f"{{name: found for name, found in {shown}.data.items() if found}}"
         if call.method == "layouts" and self.tag:
             return f"{{i: text for i, text in {shown}.items() if {self.tag!r} in i}}"
         if call.method in ("list", "names") and self.tag:
-            return f"sorted(name for name in {self.wait}{shown} if {self.tag!r} in name)"
-        return f"{self.wait}{shown}"
+            return f"sorted(name for name in {self._awaiting(call)}{shown} if {self.tag!r} in name)"
+        return f"{self._awaiting(call)}{shown}"
 
     def _opening(self, opening: Opening) -> str:
         keywords = {
@@ -289,4 +294,4 @@ class _Lines:
         if opening.now is not None:
             arguments.append("clock=lambda: now")
         shown = f"{opening.api}({', '.join(arguments)})"
-        return f"await {shown}.open()" if self.wait else shown
+        return f"await {shown}.open()" if opening.handle in self.waiting else shown

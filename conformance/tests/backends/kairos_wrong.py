@@ -587,16 +587,6 @@ class ExpiresTheFirstInterval(Plain):
         super().expire(dict([*scope.items()][:1]), names)
 
 
-@wrong("test_closed")
-class ClosesOnce(Plain):
-    closed = False
-
-    def close(self):
-        if self.closed:
-            raise RuntimeError("closed already")
-        type(self).closed = True
-
-
 @wrong("test_storage_layouts")
 class LayoutsAllOrNothing(Plain):
     def record_layouts(self, layouts, options):
@@ -748,7 +738,6 @@ declaring("test_atomic_batch", "BatchesNotAtomic", atomic_batch=True)
 declaring("test_declaration", "NamesTooShort", max_name_bytes=100)
 declaring("test_declaration", "UnknownFolds", folds=frozenset({"time"}))
 declaring("test_killed_writer", "SharedByNobody", shared=True)
-declaring("test_fractions", "FloatCountsRefused", float_counts=True)
 
 
 @wrong("test_fractions")
@@ -815,14 +804,14 @@ class AsyncWritesAgainWhenCancelled(Side):
             raise
 
 
-@wrong("test_storage_names_and_span")
+@wrong("test_properties")
 class AsyncSpanOneTooFar(Side):
     async def span(self, name, interval, at_least):
         found = self.plain.span(name, interval, at_least)
         return found and (found[0], found[1] + 1)
 
 
-@wrong("test_storage_write_and_read")
+@wrong("test_both_sides")
 class AsyncAcknowledgesTooEarly(Side):
     async def write(self, batch):
         self.plain.place.later = asyncio.get_running_loop().call_later(0.01, self.plain.write, batch)

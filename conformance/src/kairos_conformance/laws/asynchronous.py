@@ -13,7 +13,7 @@ from kairos.errors import Closed, Unsupported
 from ..law import law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, NOW, ONE, Laws, Undeclared, refused
+from .base import BOTH, NOW, ONE, Laws, Undeclared, opening, refused
 from .concurrency import batches_of, check_batches
 
 __all__ = ["AsyncioLaws"]
@@ -80,6 +80,7 @@ class AsyncioLaws(Laws):
         if _lacks_asyncio(place, undeclared):
             return
         batches = batches_of(place, kind, place.profile.writers, place.profile.writes)
+        place.log.own = _script(place, kind, tag)
 
         async def work(ts: kairos.AsyncTimeseries, values: list[Any]) -> None:
             for value in values:
@@ -155,6 +156,21 @@ class AsyncioLaws(Laws):
 
         total = place.loop.run(main())
         assert acknowledged <= total <= begun, f"{acknowledged} acknowledged, {begun} begun, {total} stored"
+
+
+def _script(place: Place, kind: str, tag: str) -> list[str]:
+    """Return the script of a hundred coroutines that write to one name."""
+    size = {"count": "row", "histogram": "sum(row.values())", "gauge": "100"}.get(kind, "len(row)")
+    value = "1" if kind == "count" else "n" if isinstance(place.samples(kind, 1)[0], int) else "f'v{n}'"
+    return [
+        "import asyncio; from kairos import AsyncTimeseries",
+        "async def main():",
+        f"    async with Async{opening(place, kind, repr({'minute': {'step': 60}}))} as ts:",
+        f"        await asyncio.gather(*(ts.insert({tag!r}, {value}, 0) for n in range(100)))",
+        f"        return (await ts.get({tag!r}, 'minute', timestamp=0))[0]",
+        "row = asyncio.run(main())",
+        f"assert {size} == 100, row",
+    ]
 
 
 def _lacks_asyncio(place: Place, undeclared: Undeclared) -> bool:

@@ -12,7 +12,7 @@ from ..kinds import KINDS
 from ..law import law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, Laws, Undeclared
+from .base import BOTH, Laws, Undeclared, opening
 
 __all__ = ["CapabilityLaws"]
 
@@ -36,6 +36,13 @@ class CapabilityLaws(Laws):
     )
     def test_declaration(self, place: Place, kind: str) -> None:
         """Look at the declaration."""
+        place.log.own = [
+            "from kairos import Timeseries",
+            f"declared = {opening(place, kind, repr({'minute': {'step': 60}}))}.capabilities",
+            "assert len(declared.kinds) == 5 and declared.max_name_bytes >= 200, declared",
+            f"assert declared.expiry[{kind!r}] in ('native', 'manual'), declared",
+            "assert declared.folds <= {'resolution', 'name', 'interval'}, declared",
+        ]
         declared = place.capabilities(kind)
         assert set(declared.kinds) >= set(KINDS)
         assert declared.expiry[kind] in ("native", "manual")

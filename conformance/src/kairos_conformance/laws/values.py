@@ -225,7 +225,7 @@ class ValueLaws(Laws):
     def test_order(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write values up and down, by insert and by bulk_insert, with times out of order."""
         values = place.samples(kind, 5)
-        zigzag = [*values, *reversed(values), values[0], values[0]]
+        zigzag = [*values, *reversed(values), values[0], values[1], values[1]]
         with place.pair(kind, BOTH, clock) as pair:
             for number, value in enumerate(zigzag):
                 pair.insert(tag, value, NOW + (number * 37) % 60)
