@@ -1,5 +1,7 @@
 """The example backends as a stranger would have them: from the wheels alone, in an environment of their own."""
 
+# mypy: ignore-errors
+
 import os
 import subprocess
 import sys

@@ -60,7 +60,7 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(name="quick", examples=15, steps=20, writers=4, writes=25, random=False),
-        Profile(name="ci", examples=100, steps=40, writers=8, writes=100, random=False),
+        Profile(name="ci", examples=75, steps=40, writers=8, writes=100, random=False),
         Profile(name="deep", examples=1000, steps=50, writers=16, writes=500, random=True),
     )
 }

@@ -1,5 +1,7 @@
 """An example of a kairos backend: memcached, where everything is a compare-and-set of one item."""
 
+# mypy: ignore-errors
+
 import json
 from hashlib import blake2b
 from urllib.parse import urlsplit
