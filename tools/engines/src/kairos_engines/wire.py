@@ -22,6 +22,7 @@ class _Connection:
 
     def __init__(self, host: str, port: int, seconds: float = SECONDS) -> None:
         self._socket = socket.create_connection((host, port), timeout=seconds)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
@@ -72,11 +73,16 @@ class Redis(_Connection):
 
     def __call__(self, *words: str | int) -> Any:
         """Send a command; return its reply."""
+        self.send(*words)
+        return self.receive()
+
+    def send(self, *words: str | int) -> None:
+        """Send a command whose reply `receive` returns later, in order."""
         parts = [str(word).encode() for word in words]
         self._send(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts))
-        return self._reply()
 
-    def _reply(self) -> Any:
+    def receive(self) -> Any:
+        """Return the next reply."""
         line = self._line()
         kind, rest = line[:1], line[1:].decode()
         if kind == b"-":
@@ -86,7 +92,7 @@ class Redis(_Connection):
         if kind == b"$":
             return None if rest == "-1" else self._read(int(rest) + 2)[:-2].decode()
         if kind == b"*":
-            return None if rest == "-1" else [self._reply() for _ in range(int(rest))]
+            return None if rest == "-1" else [self.receive() for _ in range(int(rest))]
         return rest
 
     def info(self, section: str) -> dict[str, str]:
