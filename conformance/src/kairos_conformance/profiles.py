@@ -67,9 +67,13 @@ PROFILES = {
 
 
 def chosen(config: pytest.Config, own: str | None = None) -> Profile:
-    """Return the profile that the option asks for, else the suite's ``own``, else the environment's, else quick."""
+    """Return the profile that the option asks for, else the suite's ``own``, else the environment's, else quick.
+
+    With ``--hypothesis-seed`` it tries that seed's examples in place of its usual ones.
+    """
     name = config.getoption("--kairos-profile") or own or os.environ.get(VARIABLE) or "quick"
     if name not in PROFILES:
         source = VARIABLE if own is None else "the suite's profile"
         raise pytest.UsageError(f"{source} is {name!r}; it can be {', '.join(PROFILES)}")
-    return PROFILES[name]
+    seeded = config.getoption("hypothesis_seed", None) is not None
+    return evolve(PROFILES[name], random=True) if seeded else PROFILES[name]
