@@ -1,10 +1,13 @@
 """The kit tested itself: it holds a right backend, and kills wrong ones, each wrong in one line."""
 
+import re
+
 import kairos_plain
 import kairos_wrong
 import pytest
 
-import kairos_conformance.suite  # noqa: F401 - once, not once for each inner run
+import kairos_conformance.reproduction
+import kairos_conformance.suite  # noqa: F401
 
 pytest_plugins = ["pytester"]
 
@@ -38,6 +41,36 @@ def test_a_wrong_backend_is_killed(pytester, name):
     assert outcomes.get("failed"), f"{name} survives {kairos_wrong.KILLED_BY[name]}"
     assert "kairos law" in printed, "the law does not name itself"
     assert "1 FAILED" in printed, "the closing table does not show it"
+    script = script_of(printed)
+    if kairos_wrong.KILLED_BY[name] in WITHOUT_A_SCRIPT:
+        assert script.startswith("# no script: calls in a row"), script
+    else:
+        fails_there_and_passes_on_a_right_one(script, name)
+
+
+WITHOUT_A_SCRIPT = ("test_killed_writer", "test_cancelling")
+ONLY_MEMORY_DECLARES_IT = ("Folds", "Fetch", "BatchesNot", "Async")
+
+
+def script_of(printed):
+    """Return the script that a failure prints."""
+    return re.search(r"^-+ kairos script -+\n(.*?)^(?:_{3,}|={3,}|-{3,})", printed, re.DOTALL | re.MULTILINE)[
+        1
+    ]
+
+
+def fails_there_and_passes_on_a_right_one(script, name):
+    assert len(script.splitlines()) <= 10, script
+    line = next(line for line in script.splitlines() if line.startswith("target = "))
+    wrong = re.search(r"wrong://([\w-]+)", line)[0]
+    with pytest.raises(Exception):  # noqa: B017, PT011 - an assertion, or an error of the backend's
+        exec(compile(script.replace(line, f"target = {wrong + '-again'!r}"), "script", "exec"), {})
+    manner = wrong.removeprefix("wrong://").removesuffix(name)
+    rights = ["memory://script"] if manner == "typed-" else []
+    if not name.startswith(ONLY_MEMORY_DECLARES_IT):
+        rights.append(f"plain://{manner}right")
+    for right in rights:
+        exec(compile(script.replace(line, f"target = {right!r}"), "script", "exec"), {})
 
 
 @pytest.mark.parametrize("target", ["plain://typed-right", "plain://right"])

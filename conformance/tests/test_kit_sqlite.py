@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 import pytest
+from sqlalchemy import create_engine
 
 from kairos_conformance import Suite
 
@@ -16,6 +17,13 @@ class SQLite(Suite):
 
 class TestFloats(SQLite):
     """The default: numbers, whole or not."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def client(cls, target):
+        engine = create_engine(target)
+        yield engine
+        engine.dispose()
 
 
 @pytest.mark.slow

@@ -9,12 +9,11 @@ from kairos_conformance.profiles import VARIABLE, chosen
 class Config:
     """Stands for pytest's, which would need a run of its own for each option."""
 
-    def __init__(self, option=None):
-        self.option = option
+    def __init__(self, option=None, seed=None):
+        self.options = {"--kairos-profile": option, "hypothesis_seed": seed}
 
-    def getoption(self, name):
-        assert name == "--kairos-profile"
-        return self.option
+    def getoption(self, name, default=None):
+        return self.options[name]
 
 
 @pytest.mark.parametrize(
@@ -50,3 +49,9 @@ class TestASuitesOwnProfile(Laws):
 
     def test_profile(self, place):
         assert place.profile.name == "ci"
+
+
+def test_a_seed_makes_a_profile_try_other_examples():
+    assert chosen(Config("quick")).settings().derandomize
+    assert not chosen(Config("quick", seed="7")).settings().derandomize
+    assert chosen(Config("quick", seed="7")).examples == chosen(Config("quick")).examples

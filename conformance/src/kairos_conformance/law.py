@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any, TypeVar
 
 import pytest
 from attrs import frozen
 
-__all__ = ["MARKER", "SEMANTICS", "UNDECLARED", "Outcome", "law", "law_of", "laws_of"]
+from .configurations import utc
+from .moments import Clock
+from .names import fresh_tag
 
-MARKER = "law(sentence, paragraph): what a kairos backend is held to, and where SEMANTICS says so"
+__all__ = ["INAPPLICABLE", "MARKER", "NOW", "UNDECLARED", "Outcome", "law", "law_of", "laws_of", "link"]
 
-SEMANTICS = "docs/conformance.md"
+MARKER = (
+    "law(sentence, paragraph, heading): what a kairos backend is held to, and where the documentation says so"
+)
+
+NOW = utc(2013, 6, 1, 12)
+"""Where the laws' clock starts: a minute, an hour and a day in June begin near it."""
 
 UNDECLARED = "kairos_undeclared"
 """The property of a test that saw an undeclared capability refused."""
+
+FRESH: Mapping[str, Callable[[], Any]] = {"clock": lambda: Clock(NOW), "tag": fresh_tag}
+"""Fixtures that each side gets anew."""
+
+INAPPLICABLE = "kairos_inapplicable"
+"""The property of a test that can't be tried here: an embedded store has no server to restart."""
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,9 +47,11 @@ class Outcome:
     kind
         The kind, or ``"any"`` for a law that is not about one.
     verdict
-        ``"held"``, ``"Unsupported"`` (as declared), ``"FAILED"`` or ``"skipped"``.
+        ``"held"``, ``"Unsupported"`` (as declared), ``"n/a"`` (not applicable), ``"FAILED"`` or ``"skipped"``.
     undeclared
         The capabilities that were found undeclared, and refused.
+    inapplicable
+        Why it could not be tried.
     """
 
     suite: str
@@ -44,35 +60,76 @@ class Outcome:
     kind: str
     verdict: str
     undeclared: tuple[str, ...]
+    inapplicable: tuple[str, ...]
 
 
-def law(sentence: str, paragraph: str) -> Callable[[F], F]:
-    """Mark a test method as a law: one sentence in words, and its paragraph of SEMANTICS."""
-    marker: Callable[[F], F] = pytest.mark.law(sentence, paragraph)
-    return marker
+def law(sentence: str, paragraph: str, heading: str, *, once: bool = False) -> Callable[[F], F]:
+    """Mark a test method as a law: one sentence in words, and its paragraph.
+
+    ``paragraph`` is a section of SEMANTICS or ``"contract"``, ``heading`` the heading under which the documentation
+    says it: in docs/semantics.md or docs/storage-contract.md.
+
+    The law is tried on each side that the backend has: with :class:`kairos.Timeseries`, and with
+    :class:`kairos.AsyncTimeseries`; ``once`` is for a law that chooses for itself.
+    """
+
+    def decorate(test: F) -> F:
+        @wraps(test)
+        def on_each_side(self: Any, place: Any, **given: Any) -> None:
+            for number, side in enumerate(place.sides()[: 1 if once else None]):
+                if number:
+                    given |= {name: new() for name, new in FRESH.items() if name in given}
+                place.log.begin()
+                place.loop.rest()
+                try:
+                    test(self, place=place.on(side), **given)
+                except BaseException as error:
+                    if number:
+                        error.add_note("This is on the asyncio side; on the sync side the law held.")
+                    raise
+
+        marked: F = pytest.mark.law(sentence, paragraph, heading)(on_each_side)
+        return marked
+
+    return decorate
 
 
-def laws_of(suite: type) -> list[tuple[str, str, str]]:
-    """Return (paragraph, sentence, test) of each law of a suite, in the order of the paragraphs.
+def laws_of(suite: type) -> list[tuple[str, str, str, str]]:
+    """Return (paragraph, sentence, test, heading) of each law of a suite, in the order of the paragraphs.
 
     Examples
     --------
     >>> class Laws:
-    ...     @law("Nothing is lost", "§3")
+    ...     @law("Nothing is lost", "§3", "Several writers")
     ...     def test_nothing_is_lost(self): ...
     >>> laws_of(Laws)
-    [('§3', 'Nothing is lost', 'test_nothing_is_lost')]
+    [('§3', 'Nothing is lost', 'test_nothing_is_lost', 'Several writers')]
     """
     found = []
     for name in dir(suite):
         for mark in getattr(getattr(suite, name), "pytestmark", ()):
             if mark.name == "law":
-                sentence, paragraph = mark.args
-                found.append((paragraph, sentence, name))
+                sentence, paragraph, heading = mark.args
+                found.append((paragraph, sentence, name, heading))
     return sorted(found)
 
 
-def law_of(item: pytest.Item) -> tuple[str, str] | None:
-    """Return a test's sentence and paragraph, or None if it is no law."""
+def link(paragraph: str, heading: str) -> str:
+    """Return where the documentation says what a law holds a backend to.
+
+    Examples
+    --------
+    >>> link("§3", "Several writers")
+    'docs/semantics.md#several-writers'
+    """
+    page = "storage-contract" if paragraph == "contract" else "semantics"
+    return f"docs/{page}.md#{heading.lower().replace(' ', '-')}"
+
+
+def law_of(item: pytest.Item) -> tuple[str, str, str] | None:
+    """Return a test's sentence, paragraph and heading, or None if it is no law."""
     marker = item.get_closest_marker("law")
-    return None if marker is None else (str(marker.args[0]), str(marker.args[1]))
+    if marker is None:
+        return None
+    sentence, paragraph, heading = map(str, marker.args)
+    return sentence, paragraph, heading

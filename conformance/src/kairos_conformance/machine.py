@@ -70,8 +70,8 @@ class Histories:
     def _open(self, configuration: Configuration) -> Opened:
         clock = Clock()
         ours = (
-            self.place.paired(self.kind, configuration, clock),
-            self.place.paired(self.kind, configuration, clock),
+            self.place.on("sync").paired(self.kind, configuration, clock),
+            self.place.paired(self.kind, configuration, clock),  # on the asyncio side, one of each
         )
         neighbours = [self.place.paired(self.kind, configuration.neighbour(), clock)]
         another = KINDS[(KINDS.index(self.kind) + 1) % len(KINDS)]

@@ -1,7 +1,7 @@
-"""The model: a list of what was written, deleted and expired, and answers by filtering it.
+"""The model: a list of what was written, and answers by filtering it.
 
 Written from SEMANTICS alone. It knows nothing of how a backend stores a row, coalesces a batch or walks a
-range, and remembers everything for ever.
+range.
 """
 
 from __future__ import annotations
@@ -34,17 +34,6 @@ class _Point:
     value: Any
 
 
-@frozen
-class _Deleted:
-    name: str
-
-
-@frozen
-class _Expired:
-    name: str | None
-    second: int
-
-
 def stored_as_text(value: Any) -> str:
     """Return how a text store holds a value."""
     return repr(float(value)) if isinstance(value, float) else str(value)
@@ -72,7 +61,7 @@ class Model:
     text: bool = False
     read_func: Callable[[Any], Any] | None = None
     write_func: Callable[[Any], Any] | None = None
-    _events: list[_Point | _Deleted | _Expired] = field(factory=list, repr=False)
+    _points: list[_Point] = field(factory=list, repr=False)
     _deadlines: dict[tuple[str, int], int] = field(factory=dict, repr=False)
 
     def insert(self, name: str, value: Any, timestamp: Timestamp, copies: int, now: float) -> tuple[int, int]:
@@ -92,12 +81,12 @@ class Model:
     def delete(self, name: str, now: float) -> int:
         """Forget a name; return 1 if it had data."""
         known = name in self.listed(now)
-        self._events.append(_Deleted(name))
+        self._points = [point for point in self._points if point.name != name]
         return int(known)
 
     def expire(self, name: str | None, now: float) -> None:
         """Forget dead buckets of a name, or of all."""
-        self._events.append(_Expired(name, second_of(now)))
+        self._points = [p for p in self._points if name not in (None, p.name) or self._lives(p, now)]
 
     def listed(self, now: float) -> list[str]:
         """Return the sorted names with data."""
@@ -213,25 +202,16 @@ class Model:
                         dropped += 1
                         continue
                     stored += 1
-                    self._events.append(_Point(name, interval.name, bucket, resolution, value))
+                    self._points.append(_Point(name, interval.name, bucket, resolution, value))
         return stored, dropped
 
     def _alive(self, now: float, interval: str | None = None) -> list[_Point]:
         """Return the points (of one interval) that are data now, in the order in which they were written."""
-        alive: list[_Point] = []
-        for event in self._events:
-            if isinstance(event, _Point):
-                if interval in (None, event.interval):
-                    alive.append(event)
-            elif isinstance(event, _Deleted):
-                alive = [point for point in alive if point.name != event.name]
-            else:
-                alive = [
-                    point
-                    for point in alive
-                    if event.name not in (None, point.name) or self._lives(point, event.second)
-                ]
-        return [point for point in alive if self._lives(point, now)] if self.native else alive
+        return [
+            point
+            for point in self._points
+            if interval in (None, point.interval) and (not self.native or self._lives(point, now))
+        ]
 
     def _lives(self, point: _Point, now: float) -> bool:
         return self.is_live(self.configuration.intervals[point.interval], point.bucket, now)

@@ -13,6 +13,7 @@ import kairos
 from .comparing import check_keys, difference
 from .model import Model
 from .moments import Clock
+from .recording import Log
 from .stages import NATIVE, Stages
 
 __all__ = ["Pair"]
@@ -20,11 +21,12 @@ __all__ = ["Pair"]
 
 @define
 class Pair:
-    """A handle, the model of its place, and the clock of both."""
+    """A handle, the model of its place, the clock of both, and the log of what is called."""
 
     handle: kairos.Timeseries
     model: Model
     clock: Clock
+    log: Log
 
     def insert(self, name: str, value: Any, timestamp: Any = None, copies: int = 0) -> None:
         """Write one value, or a collection of them."""
@@ -118,5 +120,7 @@ class Pair:
     def same(self, got: Any, expected: Any) -> None:
         """Assert that an answer is the expected one, with ascending keys."""
         differs = difference(got, expected)
+        if differs is not None:
+            self.log.differs(expected)
         assert differs is None, f"{differs}; all of it: {got!r}; the model says {expected!r}"
         check_keys(got)

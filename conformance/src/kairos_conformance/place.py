@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
-from attrs import Factory, define
+from attrs import Factory, define, evolve
 
 import kairos
+from kairos.errors import InvalidType, Unsupported
 from kairos.plugins import open_storage
 from kairos.storage import Capabilities, Storage
 
 from .configurations import Configuration
+from .driving import Driven, DrivenStorage, Loop
 from .model import Model
 from .moments import Clock
 from .pair import Pair
 from .profiles import Profile
+from .recording import Log, Recorded, RecordedStorage
 from .values import Pool, increments, pool, takes
 
-__all__ = ["Place"]
+__all__ = ["SIDES", "Place"]
+
+SIDES = ("sync", "asyncio")
 
 
 @define
@@ -34,12 +39,49 @@ class Place:
         kind -> keywords for :class:`kairos.Timeseries`.
     profile
         How long to try.
+    async_target
+        What :class:`kairos.AsyncTimeseries` opens; None: the backend can't be held to the laws on that side.
+    side
+        Which of the two façades the laws use: ``"sync"`` or ``"asyncio"``.
+    loop
+        The event loop of the asyncio side.
+    log
+        What the law did.
     """
 
     target: Any
     options_for: Callable[[str], Mapping[str, Any]]
     profile: Profile
+    async_target: Any = None
+    side: str = "sync"
+    loop: Loop = Factory(Loop)
+    log: Log = Factory(Log)
     _capabilities: dict[str, Capabilities] = Factory(dict)
+    _sides: tuple[str, ...] = ()
+
+    def on(self, side: str) -> Place:
+        """Return the same place, to be used on a side; generated laws try less on the second one."""
+        profile = self.profile if side == "sync" else self.profile.second()
+        return self if side == self.side else evolve(self, side=side, profile=profile)
+
+    def sides(self) -> tuple[str, ...]:
+        """Return the sides that the backend has: that ``kairos_open_async`` exists is the declaration."""
+        if not self._sides:
+            self._sides = SIDES if self._opens_for_asyncio() else SIDES[:1]
+        return self._sides
+
+    def _opens_for_asyncio(self) -> bool:
+        if self.async_target is None:
+            return False
+        try:
+            self.on("asyncio").opened("count", {"kit_declares": {"step": 1}}).close()
+        except Unsupported:
+            return False
+        except InvalidType:
+            if isinstance(self.target, str):
+                raise
+            return False  # a live client of the sync driver, and the suite gives no async_target
+        return True
 
     @contextmanager
     def open(
@@ -67,21 +109,60 @@ class Place:
         clock: Callable[[], float] | None = None,
         **more: Any,
     ) -> kairos.Timeseries:
-        """Open a timeseries that the caller closes."""
+        """Open a timeseries that the caller closes; on the asyncio side one that is driven."""
+        keywords: dict[str, Any] = {
+            "type": kind,
+            "intervals": intervals,
+            "tz": tz,
+            **self.options_for(kind),
+            **more,
+        }
+        api = "Timeseries" if self.side == "sync" else "AsyncTimeseries"
+        number = self.log.opening(api, keywords, clock)
         if clock is not None:
-            more["clock"] = clock
-        return kairos.Timeseries(
-            self.target, **{"type": kind, "intervals": intervals, "tz": tz, **self.options_for(kind), **more}
+            keywords["clock"] = clock
+        own = (
+            kairos.Timeseries(self.target, **keywords)
+            if self.side == "sync"
+            else Driven(self.loop, self.async_target, **keywords)
         )
+        return cast(kairos.Timeseries, Recorded(own, self.log, number, clock))
+
+    def asynchronous(
+        self, kind: str, intervals: Mapping[str, Any], *, clock: Callable[[], float] | None = None
+    ) -> kairos.AsyncTimeseries:
+        """Return an :class:`kairos.AsyncTimeseries` that is not open yet, for the loop's own coroutines."""
+        more = {} if clock is None else {"clock": clock}
+        keywords = {"type": kind, "intervals": intervals, **self.options_for(kind), **more}
+        return kairos.AsyncTimeseries(self.async_target, **keywords)
+
+    @contextmanager
+    def through(
+        self, target: Any, kind: str, intervals: Mapping[str, Any], clock: Clock
+    ) -> Iterator[kairos.Timeseries]:
+        """Open a timeseries at another target of the same place: through a proxy."""
+        keywords = {"type": kind, "intervals": intervals, **self.options_for(kind)}
+        with kairos.Timeseries(target, clock=clock, **keywords) as handle:
+            yield handle
 
     @contextmanager
     def storage(self, kind: str, intervals: Mapping[str, Any]) -> Iterator[Storage]:
         """Open the bare storage, as the core sees it."""
         options = dict(self.options_for(kind))
-        known = {key: options.pop(key) for key in ("client_config", "backend") if key in options}
+        known: dict[str, Any] = {
+            key: options.pop(key) for key in ("client_config", "backend") if key in options
+        }
         for key in ("plugins", "read_func", "write_func"):
             options.pop(key, None)
-        storage = open_storage(self.target, kind=kind, intervals=intervals, options=options, **known)
+        keywords: dict[str, Any] = {"kind": kind, "intervals": intervals, "options": options, **known}
+        api = "open_storage" if self.side == "sync" else "DrivenStorage"
+        number = self.log.opening(api, keywords, None)
+        own = (
+            open_storage(self.target, **keywords)
+            if self.side == "sync"
+            else DrivenStorage(self.loop, self.async_target, **keywords)
+        )
+        storage = cast(Storage, RecordedStorage(own, self.log, number))
         try:
             yield storage
         finally:
@@ -126,7 +207,7 @@ class Place:
         handle = self.opened(kind, specs, tz=configuration.tz, clock=clock, **more)
         model = self.model(kind, configuration)
         model.read_func, model.write_func = more.get("read_func"), more.get("write_func")
-        return Pair(handle, model, clock)
+        return Pair(handle, model, clock, self.log)
 
     def samples(self, kind: str, n: int) -> list[Any]:
         """Return n values to write that read back distinct (numbers, where the backend takes them)."""

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .kinds import KINDS
-from .law import MARKER, SEMANTICS, UNDECLARED, Outcome, law_of
+from .law import INAPPLICABLE, MARKER, UNDECLARED, Outcome, law_of, link
 from .profiles import PROFILES, VARIABLE
 from .report import table
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
+
+    from .place import Place
 
 pytest.register_assert_rewrite("kairos_conformance.laws", "kairos_conformance.comparing")
 
@@ -53,7 +55,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     law = law_of(item)
     if law is not None:
         suite = item.nodeid.rsplit("::", 1)[0]
-        item.user_properties.append((LAW, [suite, *law, _kind(item)]))
+        item.user_properties.append((LAW, [suite, *law[:2], _kind(item)]))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -95,9 +97,23 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     report: Any = yield
     law = law_of(item)
     if law is not None and report.failed:
-        sentence, paragraph = law
-        report.sections.append(("kairos law", f"{sentence} (SEMANTICS {paragraph}, {SEMANTICS})"))
+        sentence, paragraph, heading = law
+        report.sections.append(("kairos law", f"{sentence}\n{paragraph}, {link(paragraph, heading)}"))
+        place = getattr(item, "funcargs", {}).get("place")
+        if report.when == "call" and place is not None:
+            report.sections.append(("kairos script", _script(place)))
     return report
+
+
+def _script(place: Place) -> str:
+    """Return what reproduces a law's failure."""
+    from .reproduction import reproduction
+
+    try:
+        script = reproduction(place)
+    except Exception as error:
+        return f"# no script: {type(error).__name__}: {error}"
+    return script or "# no script: calls in a row, pasted into a file, don't show this one"
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
@@ -128,4 +144,7 @@ class _Collector:
         verdict = "FAILED" if report.failed else "skipped" if report.skipped else "held"
         if verdict == "held" and undeclared:
             verdict = "Unsupported"
-        self._outcomes.append(Outcome(suite, sentence, paragraph, kind, verdict, undeclared))
+        why = tuple(str(value) for name, value in properties if name == INAPPLICABLE)
+        if verdict == "held" and why:
+            verdict = "n/a"
+        self._outcomes.append(Outcome(suite, sentence, paragraph, kind, verdict, undeclared, why))

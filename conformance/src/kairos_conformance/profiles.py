@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 from hypothesis import HealthCheck, Phase, settings
 
 __all__ = ["PROFILES", "Profile", "chosen"]
@@ -38,6 +38,10 @@ class Profile:
     writes: int
     random: bool
 
+    def second(self) -> Profile:
+        """Return the profile for a second side of the same backend, whose planning and merging is the first one's."""
+        return evolve(self, examples=self.examples if self.random else max(5, self.examples // 5))
+
     def settings(self, *, share: float = 1.0) -> settings:
         """Return Hypothesis settings for a law that takes a share of the examples."""
         return settings(
@@ -56,16 +60,20 @@ PROFILES = {
     profile.name: profile
     for profile in (
         Profile(name="quick", examples=15, steps=20, writers=4, writes=25, random=False),
-        Profile(name="ci", examples=100, steps=40, writers=8, writes=100, random=False),
+        Profile(name="ci", examples=75, steps=40, writers=8, writes=100, random=False),
         Profile(name="deep", examples=1000, steps=50, writers=16, writes=500, random=True),
     )
 }
 
 
 def chosen(config: pytest.Config, own: str | None = None) -> Profile:
-    """Return the profile that the option asks for, else the suite's ``own``, else the environment's, else quick."""
+    """Return the profile that the option asks for, else the suite's ``own``, else the environment's, else quick.
+
+    With ``--hypothesis-seed`` it tries that seed's examples in place of its usual ones.
+    """
     name = config.getoption("--kairos-profile") or own or os.environ.get(VARIABLE) or "quick"
     if name not in PROFILES:
         source = VARIABLE if own is None else "the suite's profile"
         raise pytest.UsageError(f"{source} is {name!r}; it can be {', '.join(PROFILES)}")
-    return PROFILES[name]
+    seeded = config.getoption("hypothesis_seed", None) is not None
+    return evolve(PROFILES[name], random=True) if seeded else PROFILES[name]

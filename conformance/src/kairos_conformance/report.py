@@ -1,4 +1,4 @@
-"""The closing table: law × kind → held, Unsupported as declared, FAILED."""
+"""The closing table: law × kind → held, Unsupported as declared, not applicable, FAILED."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["table"]
 
 COLUMNS = (*KINDS, "any")
 WIDTH = 12
-_WORST = ("FAILED", "skipped", "Unsupported", "held")
+_WORST = ("FAILED", "skipped", "Unsupported", "n/a", "held")
 
 
 def table(outcomes: Iterable[Outcome]) -> Iterator[str]:
@@ -39,5 +39,7 @@ def _summary(rows: dict[tuple[str, str], dict[str, list[Outcome]]]) -> str:
     words = [f"{counts['held']} held", f"{counts['Unsupported']} Unsupported as declared"]
     if undeclared:
         words[-1] += f" ({', '.join(undeclared)})"
+    why = sorted({reason for outcomes in cells for outcome in outcomes for reason in outcome.inapplicable})
+    words += [f"{counts['n/a']} not applicable ({', '.join(why)})"] if why else []
     words += [f"{counts['skipped']} skipped"] if counts["skipped"] else []
     return f"{len(rows)} laws: {', '.join(words)}, {counts['FAILED']} FAILED"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from .laws.asynchronous import AsyncioLaws
 from .laws.capabilities import CapabilityLaws
 from .laws.concurrency import ConcurrencyLaws
 from .laws.construction import ConstructionLaws
 from .laws.counts import CountLaws
+from .laws.faults import FaultLaws
 from .laws.histories import HistoryLaws
 from .laws.metadata import MetadataLaws
 from .laws.reading import ReadingLaws
@@ -32,6 +34,8 @@ class Suite(
     TransformLaws,
     MetadataLaws,
     ConcurrencyLaws,
+    AsyncioLaws,
+    FaultLaws,
     HistoryLaws,
 ):
     """What every kairos backend is held to.

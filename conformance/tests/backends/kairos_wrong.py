@@ -3,16 +3,22 @@
 ``wrong://NAME`` opens the class called NAME; ``KILLED_BY`` says which laws must notice.
 """
 
+import asyncio
 import fnmatch
+import re
+import struct
 import threading
 import time
 import unicodedata
 from copy import copy
 
+from attrs import evolve
 from kairos_plain import PLACES, Place, Plain, opened
 
 from kairos import hookimpl, rows
-from kairos.storage import Reply
+from kairos.errors import Unsupported
+from kairos.memory import _fold as memory_fold
+from kairos.storage import AsyncStorage, Batch, Reply
 
 WRONG = {}
 KILLED_BY = {}
@@ -31,8 +37,10 @@ def wrong(killed_by):
 
 @hookimpl
 def kairos_open(target, config):
-    name = target.removeprefix("wrong://").removeprefix("typed-").removeprefix("manual-")
-    return opened(WRONG[name], target, config)
+    name = target.removeprefix("wrong://").removeprefix("typed-").removeprefix("manual-").partition("-")[0]
+    if name == "TakesEveryOption":
+        config.option("kit_no_such_option")
+    return opened(Plain if issubclass(WRONG[name], Side) else WRONG[name], target, config)
 
 
 # ranges, spans and pages
@@ -456,3 +464,362 @@ class EachHandleReadsItsOwn(Plain):
     def __init__(self, place, kind, declared):
         super().__init__(place, kind, declared)
         self.place = PLACES.setdefault((id(place), threading.get_ident(), id(self)), Place())
+
+
+# more ranges, scopes and rows
+
+
+@wrong("test_storage_write_and_read")
+class OneResolutionBucketARow(Plain):
+    def buckets(self, name, request):
+        return {i: dict([*cells.items()][-1:]) for i, cells in super().buckets(name, request).items()}
+
+
+@wrong("test_storage_names_and_span")
+class NamesOfTheDead(Plain):
+    def names(self, scope):
+        return super().names(dict.fromkeys(scope))
+
+
+@wrong("test_storage_names_and_span")
+class NamesTwice(Plain):
+    def names(self, scope):
+        return [*super().names(scope), *super().names(scope)]
+
+
+@wrong("test_storage_names_and_span")
+class SpanOfTheLast(Plain):
+    def span(self, name, interval, at_least):
+        found = super().span(name, interval, at_least)
+        return found and (found[1], found[1])
+
+
+@wrong("test_storage_names_of_a_read")
+class OnlyTheFirstNameIsWritten(Plain):
+    def write(self, batch):
+        super().write(
+            Batch([evolve(w, rows=dict([*w.rows.items()][:1])) for w in batch.writes], batch.now, {})
+        )
+
+
+@wrong("test_storage_write_and_read")
+class OnlyTheFirstWriteIsDone(Plain):
+    def write(self, batch):
+        super().write(Batch(batch.writes[:1], batch.now, {}))
+
+
+@wrong("test_storage_names_of_a_read")
+class WritesOfManyNamesAreSentAgain(Plain):
+    def write(self, batch):
+        for _ in range(1 + any(len(write.rows) > 2 for write in batch.writes)):
+            super().write(batch)
+
+
+@wrong("test_other_intervals")
+class IntervalsCut(Plain):
+    def key(self, interval, name):
+        return self.kind, interval[:9], name
+
+
+@wrong("test_histories")
+class IntervalsFolded(Plain):
+    def key(self, interval, name):
+        return self.kind, interval.lower(), name
+
+
+@wrong("test_hostile_names")
+class NamesStrippedInFront(Plain):
+    def key(self, interval, name):
+        return self.kind, interval, name.lstrip(" ")
+
+
+@wrong("test_hostile_names")
+class NamesOfOneLine(Plain):
+    def key(self, interval, name):
+        return self.kind, interval, name.partition("\n")[0]
+
+
+@wrong("test_hostile_names")
+class NamesMadeIdentifiers(Plain):
+    def key(self, interval, name):
+        return self.kind, interval, re.sub(r"[^\w~]", "_", name)
+
+
+@wrong("test_hostile_names")
+class NamesOfTheBasicPlane(Plain):
+    def key(self, interval, name):
+        return self.kind, interval, re.sub("[\U00010000-\U0010ffff]", "?", name)
+
+
+@wrong("test_insert_after_delete")
+class DeletedDataComesBack(Plain):
+    def delete(self, names, scope):
+        kept = {key: dict(own) for key, own in self.place.cells.items()}
+        count = super().delete(names, scope)
+        self.place.bin = {k: own for k, own in kept.items() if k not in self.place.cells}
+        return count
+
+    def add(self, interval, name, cell, payload):
+        self.place.cells.update(
+            {self.key(interval, name): own} if (own := self.binned(interval, name)) else {}
+        )
+        super().add(interval, name, cell, payload)
+
+    def binned(self, interval, name):
+        return getattr(self.place, "bin", {}).pop(self.key(interval, name), None)
+
+
+@wrong("test_storage_delete")
+class DeletesTheFirstName(Plain):
+    def delete(self, names, scope):
+        return super().delete(names[:1], scope)
+
+
+@wrong("test_storage_delete")
+class DeletesTheFirstInterval(Plain):
+    def delete(self, names, scope):
+        return super().delete(names, dict([*scope.items()][:1]))
+
+
+@wrong("test_storage_expire")
+class ExpiresTheFirstInterval(Plain):
+    def expire(self, scope, names):
+        super().expire(dict([*scope.items()][:1]), names)
+
+
+@wrong("test_storage_layouts")
+class LayoutsAllOrNothing(Plain):
+    def record_layouts(self, layouts, options):
+        known = {i: self.layouts()[i] for i in layouts if i in self.layouts()}
+        return known or super().record_layouts(layouts, options)
+
+
+@wrong("test_deadline")
+class TimeToLiveByTheRealClock(Plain):
+    def write(self, batch):
+        alive = [w for w in batch.writes if w.deadline is None or w.deadline > time.time()]
+        super().write(Batch(alive, batch.now, {}))
+
+
+# more values
+
+
+@wrong("test_storage_write_and_read")
+class HistogramOverwrites(Plain):
+    def add(self, interval, name, cell, payload):
+        own = self.place.cells.setdefault(self.key(interval, name), {})
+        if self.kind == "histogram":
+            own[cell] = {**own.get(cell, {}), **payload}
+        else:
+            own[cell] = rows.add(self.kind, own.get(cell), payload)
+
+
+@wrong("test_storage_write_and_read")
+class SetAsList(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return list(row) if self.kind == "set" else row
+
+
+@wrong("test_values_round_trip")
+class HistogramKeysAsText(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return {str(key): n for key, n in row.items()} if self.kind == "histogram" else row
+
+
+@wrong("test_values_round_trip")
+class FloatsCut(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return round(row, 6) if self.kind == "gauge" and type(row) is float else row
+
+
+@wrong("test_values_round_trip")
+class FloatsOf32Bits(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        small = self.kind == "gauge" and type(row) is float and abs(row) < 1e30
+        return struct.unpack("f", struct.pack("f", row))[0] if small else row
+
+
+@wrong("test_values_round_trip")
+class IntsOf32Bits(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return (row + 2**31) % 2**32 - 2**31 if self.kind == "gauge" and type(row) is int else row
+
+
+@wrong("test_values_round_trip")
+class EmptyTextIsNothing(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return None if row == "" else row
+
+
+@wrong("test_values_round_trip")
+class TextNormalized(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return unicodedata.normalize("NFC", row) if isinstance(row, str) else row
+
+
+@wrong("test_generated_values or test_values_round_trip")
+class SetFoldsItsValues(Plain):
+    def add(self, interval, name, cell, payload):
+        folded = {v.lower() if isinstance(v, str) else v for v in payload} if self.kind == "set" else payload
+        super().add(interval, name, cell, folded)
+
+
+@wrong("test_order")
+class SeriesKeepsTheLastTen(Plain):
+    def row(self, interval, name, cell):
+        row = super().row(interval, name, cell)
+        return row[-10:] if self.kind == "series" else row
+
+
+@wrong("test_exact_ints or test_storage_write_and_read")
+class CountKeepsTheLargest(Plain):
+    def add(self, interval, name, cell, payload):
+        own = self.place.cells.setdefault(self.key(interval, name), {})
+        if self.kind == "count":
+            own[cell] = max(own.get(cell, payload), payload)
+        else:
+            own[cell] = rows.add(self.kind, own.get(cell), payload)
+
+
+# declarations that are not true
+
+
+class Folding(Plain):
+    """A right one that folds."""
+
+    def __init__(self, place, kind, declared):
+        super().__init__(place, kind, evolve(declared, folds=frozenset({"resolution", "name", "interval"})))
+
+    def read(self, request):
+        reply = super().read(request)
+        return Reply(self.fold(request, reply.data), folded=True) if request.fold else reply
+
+    def fold(self, request, data):
+        return memory_fold(self.kind, request, data)
+
+
+@wrong("test_storage_folds")
+class FoldsNamesBackwards(Folding):
+    def fold(self, request, data):
+        return super().fold(evolve(request, names=request.names[::-1]), data)
+
+
+@wrong("test_storage_folds")
+class FoldsWhatItWasNotAsked(Folding):
+    def fold(self, request, data):
+        return super().fold(evolve(request, fold=request.fold | {"resolution"}), data)
+
+
+@wrong("test_storage_folds")
+class FoldsWithoutTheLast(Folding):
+    def fold(self, request, data):
+        short = {n: dict([*buckets.items()][:-1]) for n, buckets in data.items()}
+        return super().fold(request, short)
+
+
+def declaring(killed_by, name, **more):
+    """Register a backend that declares what it does not do."""
+
+    def init(self, place, kind, declared):
+        Plain.__init__(self, place, kind, evolve(declared, **more))
+
+    wrong(killed_by)(type(name, (Plain,), {"__init__": init}))
+
+
+declaring("test_custom_fetch", "FetchIsNotCalled", custom_fetch=True)
+declaring("test_atomic_batch", "BatchesNotAtomic", atomic_batch=True)
+declaring("test_declaration", "NamesTooShort", max_name_bytes=100)
+declaring("test_declaration", "UnknownFolds", folds=frozenset({"time"}))
+declaring("test_killed_writer", "SharedByNobody", shared=True)
+
+
+@wrong("test_fractions")
+class FloatCountsCut(Plain):
+    def add(self, interval, name, cell, payload):
+        super().add(interval, name, cell, int(payload) if self.kind == "count" else payload)
+
+
+@wrong("test_unknown_option")
+class TakesEveryOption(Plain):
+    pass
+
+
+# the asyncio side
+
+
+class Side(AsyncStorage):
+    """A right asyncio side."""
+
+    def __init__(self, place, kind, declared):
+        self.plain, self.capabilities = Plain(place, kind, declared), declared
+
+    async def write(self, batch):
+        self.plain.write(batch)
+
+
+def _delegated(name):
+    async def call(self, *args):
+        return getattr(self.plain, name)(*args)
+
+    return call
+
+
+for _name in ("layouts", "record_layouts", "read", "names", "span", "delete", "forget_layouts", "expire"):
+    setattr(Side, _name, _delegated(_name))
+Side.__abstractmethods__ = frozenset()
+
+
+@wrong("test_coroutines")
+class AsyncLostUpdates(Side):
+    async def write(self, batch):
+        cells = self.plain.place.cells
+        before = {key: {cell: copy(row) for cell, row in own.items()} for key, own in cells.items()}
+        await asyncio.sleep(0)
+        cells.clear()
+        cells.update(before)
+        self.plain.write(batch)
+
+
+@wrong("test_both_sides")
+class AsyncPlaceOfItsOwn(Side):
+    def __init__(self, place, kind, declared):
+        super().__init__(PLACES.setdefault((id(place), "async"), Place()), kind, declared)
+
+
+@wrong("test_cancelling")
+class AsyncWritesAgainWhenCancelled(Side):
+    async def write(self, batch):
+        try:
+            self.plain.write(batch)
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:
+            self.plain.write(batch)
+            raise
+
+
+@wrong("test_properties")
+class AsyncSpanOneTooFar(Side):
+    async def span(self, name, interval, at_least):
+        found = self.plain.span(name, interval, at_least)
+        return found and (found[0], found[1] + 1)
+
+
+@wrong("test_both_sides")
+class AsyncAcknowledgesTooEarly(Side):
+    async def write(self, batch):
+        self.plain.place.later = asyncio.get_running_loop().call_later(0.01, self.plain.write, batch)
+
+
+@hookimpl
+def kairos_open_async(target, config):
+    name = target.removeprefix("wrong://").removeprefix("typed-").removeprefix("manual-").partition("-")[0]
+    if not issubclass(WRONG[name], Side):
+        raise Unsupported("a sync backend")
+    return opened(WRONG[name], target, config)

@@ -20,7 +20,7 @@ set        set of values                           set of values
 Values are equal as in Python: ``1``, ``1.0`` and ``True`` are one key of a histogram or a set, and what is written for
 equal keys adds up. (In a text store they are texts, and equal as texts.)
 
-``docs/storage-contract.md`` builds a backend from this page; ``kairos_conformance`` decides whether it is one.
+``docs/write-a-backend.md`` builds a backend from this page; ``kairos_conformance`` decides whether it is one.
 """
 
 from __future__ import annotations

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import get_all_start_methods, get_context
 from typing import Any, ClassVar
 
 import pytest
 
 from kairos.errors import KairosError
 
-from ..configurations import Configuration, utc
+from ..configurations import Configuration
 from ..kinds import KINDS
-from ..law import UNDECLARED
+from ..law import INAPPLICABLE, NOW, UNDECLARED
 from ..moments import Clock
 from ..names import fresh_tag
 from ..place import Place
 from ..profiles import chosen
+from ..workers import meet_at
 
-__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Laws", "Undeclared", "refused"]
-
-NOW = utc(2013, 6, 1, 12)
-"""Where the laws' clock starts: a minute, an hour and a day in June begin near it."""
+__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Inapplicable", "Laws", "Undeclared", "opening", "refused"]
 
 ONE = Configuration("minutes", "UTC", {"kit_minute": {"step": 60}})
 BOTH = Configuration(
@@ -43,6 +43,7 @@ VALUED = tuple(kind for kind in KINDS if kind != "count")
 """The kinds that store the caller's values."""
 
 Undeclared = Callable[[str], None]
+Inapplicable = Callable[[str], None]
 
 
 class Laws:
@@ -67,9 +68,17 @@ class Laws:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def place(cls, request: pytest.FixtureRequest, target: Any) -> Place:
+    def async_target(cls, target: Any) -> Any:
+        """Give what :class:`kairos.AsyncTimeseries` opens: the target, unless that is a sync client."""
+        return target
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def place(cls, request: pytest.FixtureRequest, target: Any, async_target: Any) -> Iterator[Place]:
         """Give the place under test."""
-        return Place(target, cls.options_for, chosen(request.config, cls.profile))
+        place = Place(target, cls.options_for, chosen(request.config, cls.profile), async_target)
+        yield place
+        place.loop.close()
 
     @pytest.fixture(params=KINDS)
     def kind(self, request: pytest.FixtureRequest) -> str:
@@ -86,10 +95,31 @@ class Laws:
         """Give a name that nobody else has."""
         return fresh_tag()
 
+    @pytest.fixture(scope="class")
+    @classmethod
+    def processes(cls) -> Iterator[Executor]:
+        """Give a pool of eight processes; each starts when it is needed."""
+        context: Any = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
+        if context.get_start_method() == "forkserver":  # imports once for all of them; it has no connections
+            context.set_forkserver_preload(["__main__", "kairos_conformance.workers"])
+        with ProcessPoolExecutor(8, context, initializer=meet_at, initargs=(context.Barrier(8),)) as pool:
+            yield pool
+
+    @pytest.fixture
+    def inapplicable(self, request: pytest.FixtureRequest) -> Inapplicable:
+        """Give a function that notes: this can't be tried here, for that reason."""
+        return lambda reason: request.node.user_properties.append((INAPPLICABLE, reason))
+
     @pytest.fixture
     def undeclared(self, request: pytest.FixtureRequest) -> Undeclared:
         """Give a function that notes: this capability is not declared, and was seen to be refused."""
         return lambda name: request.node.user_properties.append((UNDECLARED, name))
+
+
+def opening(place: Place, kind: str, intervals: str) -> str:
+    """Return the source of a timeseries at ``target``, for a law's own script."""
+    more = "".join(f", {name}={value!r}" for name, value in place.options_for(kind).items())
+    return f"Timeseries(target, type={kind!r}, intervals={intervals}{more})"
 
 
 @contextmanager

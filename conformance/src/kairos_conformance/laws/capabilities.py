@@ -12,7 +12,7 @@ from ..kinds import KINDS
 from ..law import law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, Laws, Undeclared
+from .base import BOTH, Laws, Undeclared, opening
 
 __all__ = ["CapabilityLaws"]
 
@@ -29,9 +29,20 @@ def fetch(*_: Any, **__: Any) -> Any:
 class CapabilityLaws(Laws):
     """What a backend declares."""
 
-    @law("Every backend has all five kinds, and declares each field of its capabilities", "§1, §9")
+    @law(
+        "Every backend has all five kinds, and declares each field of its capabilities",
+        "§1, §9",
+        "Capabilities",
+    )
     def test_declaration(self, place: Place, kind: str) -> None:
         """Look at the declaration."""
+        place.log.own = [
+            "from kairos import Timeseries",
+            f"declared = {opening(place, kind, repr({'minute': {'step': 60}}))}.capabilities",
+            "assert len(declared.kinds) == 5 and declared.max_name_bytes >= 200, declared",
+            f"assert declared.expiry[{kind!r}] in ('native', 'manual'), declared",
+            "assert declared.folds <= {'resolution', 'name', 'interval'}, declared",
+        ]
         declared = place.capabilities(kind)
         assert set(declared.kinds) >= set(KINDS)
         assert declared.expiry[kind] in ("native", "manual")
@@ -41,7 +52,11 @@ class CapabilityLaws(Laws):
         for field in ("float_counts", "atomic_batch", "shared", "custom_fetch"):
             assert isinstance(getattr(declared, field), bool), f"{field} is not a bool"
 
-    @law("A custom fetch is called, and its errors pass through; undeclared, it is Unsupported", "§5, §9")
+    @law(
+        "A custom fetch is called, and its errors pass through; undeclared, it is Unsupported",
+        "§5, §9",
+        "Stages",
+    )
     def test_custom_fetch(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:

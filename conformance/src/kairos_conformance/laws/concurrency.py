@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
+from collections.abc import Callable
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -16,26 +15,19 @@ from ..model import stored_as_text
 from ..moments import Clock
 from ..place import Place
 from ..workers import write, write_bulk
-from .base import BOTH, NOW, Laws, Undeclared
+from .base import BOTH, NOW, Laws, Undeclared, opening
 
-__all__ = ["ConcurrencyLaws"]
+__all__ = ["ConcurrencyLaws", "batches_of", "check_batches"]
 
 
 class ConcurrencyLaws(Laws):
     """Several writers at once."""
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def processes(cls, place: Place) -> Iterator[Executor]:
-        """Give a pool of processes; they start at its first use."""
-        workers = min(4, place.profile.writers)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            yield pool
-
-    @law("Threads that write to one name through one handle lose nothing", "§1, §3")
+    @law("Threads that write to one name through one handle lose nothing", "§1, §3", "Threads and processes")
     def test_threads(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Let n threads write m values each, one by one and in bulk, while one reads."""
         writers, writes = place.profile.writers, place.profile.writes
+        place.log.own = _script(place, kind, tag, own=False)
         with place.open(kind, BOTH.specs, clock=clock) as handle:
 
             def work(values: list[Any]) -> None:
@@ -46,19 +38,20 @@ class ConcurrencyLaws(Laws):
                         handle.bulk_insert({NOW: {tag: [value], tag + "b": [value]}})
                     handle.get(tag, "kit_hour")
 
-            batches = _batches(place, kind, writers, writes)
+            batches = batches_of(place, kind, writers, writes)
             with ThreadPoolExecutor(writers) as pool:
                 list(pool.map(work, batches))
             for interval in BOTH.specs:
-                _check(place, kind, handle.get(tag, interval, timestamp=NOW)[NOW], batches)
+                check_batches(place, kind, handle.get(tag, interval, timestamp=NOW)[NOW], batches)
             handle.delete(tag)
             handle.delete(tag + "b")
 
-    @law("Threads with a handle each lose nothing, also when a name is new", "§3")
+    @law("Threads with a handle each lose nothing, also when a name is new", "§3", "Several writers")
     def test_handles(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Let n threads, each with its own handle, write to names that nobody wrote to."""
         writers, rounds = place.profile.writers, 5
-        batches = _batches(place, kind, writers, 1)
+        place.log.own = _script(place, kind, tag, own=True)
+        batches = batches_of(place, kind, writers, 1)
         handles = [place.opened(kind, BOTH.specs, clock=clock) for _ in range(writers)]
         try:
             with ThreadPoolExecutor(writers) as pool:
@@ -72,13 +65,20 @@ class ConcurrencyLaws(Laws):
                     )
             for turn in range(rounds):
                 for interval in BOTH.specs:
-                    _check(place, kind, handles[0].get(f"{tag}{turn}", interval, timestamp=NOW)[NOW], batches)
+                    check_batches(
+                        place, kind, handles[0].get(f"{tag}{turn}", interval, timestamp=NOW)[NOW], batches
+                    )
                 assert handles[-1].delete(f"{tag}{turn}") == 1
         finally:
             for handle in handles:
                 handle.close()
 
-    @law("Processes that write to one name lose nothing, where shared is declared", "§3")
+    @law(
+        "Processes that write to one name lose nothing, where shared is declared",
+        "§3",
+        "Several writers",
+        once=True,
+    )
     @pytest.mark.parametrize("work", [write, write_bulk])
     def test_processes(
         self,
@@ -89,7 +89,7 @@ class ConcurrencyLaws(Laws):
         undeclared: Undeclared,
         work: Callable[..., int],
     ) -> None:
-        """Let n processes write m values each; each opens the place itself."""
+        """Let n processes write m values each; each opens the place itself, every second one for asyncio."""
         if not place.capabilities(kind).shared:
             undeclared("shared")
             return
@@ -97,22 +97,47 @@ class ConcurrencyLaws(Laws):
             "a live client can't go to another process: run the suite on a URL of the same place too"
         )
         workers = min(4, place.profile.writers)
-        batches = _batches(place, kind, workers, place.profile.writes)
+        batches = batches_of(place, kind, workers, place.profile.writes)
         arguments = {"type": kind, "intervals": dict(BOTH.specs), **place.options_for(kind)}
-        jobs = [processes.submit(work, place.target, arguments, tag, batch, NOW) for batch in batches]
+        sides = place.sides()
+        jobs = [
+            processes.submit(
+                work, place.target, arguments, tag, batch, NOW, sides[n % len(sides)] == "asyncio"
+            )
+            for n, batch in enumerate(batches)
+        ]
         assert sum(job.result() for job in jobs) == workers * place.profile.writes
         with kairos.Timeseries(place.target, **arguments) as handle:
             twice = [[value for value in batch for _ in range(2)] for batch in batches]
             for interval in BOTH.specs:
                 row = handle.get(tag, interval, timestamp=NOW)[NOW]
-                _check(place, kind, row, batches if work is write else twice)
+                check_batches(place, kind, row, batches if work is write else twice)
                 if work is write_bulk:
-                    _check(place, kind, handle.get(tag + "b", interval, timestamp=NOW)[NOW], batches)
+                    check_batches(place, kind, handle.get(tag + "b", interval, timestamp=NOW)[NOW], batches)
             handle.delete(tag)
             handle.delete(tag + "b")
 
 
-def _batches(place: Place, kind: str, writers: int, writes: int) -> list[list[Any]]:
+def _script(place: Place, kind: str, tag: str, *, own: bool) -> list[str]:
+    """Return the script of threads that write to one name, through a handle each or one for all."""
+    opened = opening(place, kind, "{'minute': {'step': 60}}")
+    expected = {"count": "800", "series": "800", "histogram": "800", "set": "800", "gauge": "1"}[kind]
+    size = {"count": "row", "histogram": "sum(row.values())", "gauge": "1"}.get(kind, "len(row)")
+    number = isinstance(place.samples(kind, 1)[0], int)
+    value = "1" if kind == "count" else "100 * n + i" if number else "f'v{100 * n + i}'"
+    return [
+        "from concurrent.futures import ThreadPoolExecutor; from kairos import Timeseries",
+        f"ts = {opened}",
+        "def work(n):",
+        f"    mine = {opened if own else 'ts'}",
+        f"    for i in range(100): mine.insert({tag!r}, {value}, 0)",
+        "with ThreadPoolExecutor(8) as pool: list(pool.map(work, range(8)))",
+        f"row = ts.get({tag!r}, 'minute', timestamp=0)[0]",
+        f"assert {size} == {expected}, row",
+    ]
+
+
+def batches_of(place: Place, kind: str, writers: int, writes: int) -> list[list[Any]]:
     """Return what each writer writes: a value of its own, and then another (series) or a common one (others)."""
     if kind == "count":
         return [[1] * writes for _ in range(writers)]
@@ -124,7 +149,7 @@ def _batches(place: Place, kind: str, writers: int, writes: int) -> list[list[An
     ]
 
 
-def _check(place: Place, kind: str, row: Any, batches: list[list[Any]]) -> None:
+def check_batches(place: Place, kind: str, row: Any, batches: list[list[Any]]) -> None:
     """Assert that a row holds what all writers wrote, whatever their order among each other was."""
     if kind == "count":
         assert row == sum(map(len, batches))

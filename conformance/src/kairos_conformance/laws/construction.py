@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from kairos.errors import Closed, SchemaMismatch
 
@@ -16,7 +17,7 @@ from ..kinds import KINDS
 from ..law import law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, ONE, Laws, refused
+from .base import BOTH, ONE, Inapplicable, Laws, refused
 
 __all__ = ["ConstructionLaws"]
 
@@ -32,13 +33,13 @@ LAYOUTS = (
 class ConstructionLaws(Laws):
     """Opening, closing, sharing and keeping apart."""
 
-    @law("An option that nobody asked for is refused by name", "§1")
+    @law("An option that nobody asked for is refused by name", "§1", "Options")
     def test_unknown_option(self, place: Place, kind: str) -> None:
         """Give an option that no backend has."""
         with refused(TypeError, ValueError, match="kit_no_such_option"):
             place.opened(kind, {"kit_minute": {"step": 60}}, kit_no_such_option=1)
 
-    @law("A caller's dictionaries are never modified", "§1")
+    @law("A caller's dictionaries are never modified", "§1", "Options")
     def test_dictionaries_are_not_modified(self, place: Place, kind: str, tag: str) -> None:
         """Compare dictionaries before and after."""
         intervals: dict[str, Any] = {"kit_minute": {"step": "60", "steps": None}}
@@ -50,7 +51,11 @@ class ConstructionLaws(Laws):
         assert (intervals, data) == before
         assert dict(place.options_for(kind)) == options
 
-    @law("After close every call raises Closed, before any other error; closing twice is fine", "§1, §6")
+    @law(
+        "After close every call raises Closed, before any other error; closing twice is fine",
+        "§1, §6",
+        "Target and closing",
+    )
     def test_closed(self, place: Place, kind: str) -> None:
         """Call everything, with arguments that are wrong too."""
         handle: Any = place.opened(kind, {"kit_minute": {"step": 60}})
@@ -72,7 +77,9 @@ class ConstructionLaws(Laws):
             with pytest.raises(Closed):
                 call()
 
-    @law("Closing a handle leaves the caller's client, and other handles, at work", "§1")
+    @law(
+        "Closing a handle leaves the caller's client, and other handles, at work", "§1", "Target and closing"
+    )
     def test_closing_one_of_two(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Close one of two, and open a third."""
         value = place.samples(kind, 1)[0]
@@ -85,7 +92,7 @@ class ConstructionLaws(Laws):
             assert tag in third.list()
             third.delete(tag)
 
-    @law("Eight may open one place at once", "§1")
+    @law("Eight may open one place at once", "§1", "Threads and processes")
     def test_eight_at_once(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Open and write from eight threads."""
         intervals = {f"kit_eight{tag}": {"step": 60}}
@@ -101,7 +108,7 @@ class ConstructionLaws(Laws):
             assert handle.list() == [f"{tag}{number}" for number in range(8)]
             assert handle.delete_all() == 8
 
-    @law("Two handles of the same place, kind and intervals share data", "§1")
+    @law("Two handles of the same place, kind and intervals share data", "§1", "Identity")
     def test_the_same_three_share_data(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write through one, read through the other."""
         with place.pair(kind, BOTH, clock) as one, place.pair(kind, BOTH, clock) as two:
@@ -112,7 +119,34 @@ class ConstructionLaws(Laws):
             two.delete(tag)
             one.check([tag])
 
-    @law("Another kind in the same place is refused or kept apart", "§1")
+    @pytest.fixture(scope="class")
+    @classmethod
+    def client(cls) -> Any:
+        """Give a live client of the place that ``target`` names by its URL, or the other way round. None: neither."""
+        return None
+
+    @law("A URL and a live client of one place are one place", "§1", "Target and closing", once=True)
+    def test_url_and_client(
+        self, place: Place, kind: str, clock: Clock, tag: str, client: Any, inapplicable: Inapplicable
+    ) -> None:
+        """Write through each in turn, read through the other; close one, and the other goes on."""
+        if client is None:
+            inapplicable("no client beside the target")
+            return
+        other = evolve(place, target=client)
+        with place.pair(kind, BOTH, clock) as one:
+            for number, value in enumerate(place.samples(kind, 4)):
+                with other.pair(kind, BOTH, clock) as two:
+                    two.model = one.model
+                    (one, two)[number % 2].insert(tag, value)
+                    (two, one)[number % 2].check([tag])
+                    two.listed(tag)
+            one.check([tag])
+            one.delete(tag)
+        with other.open(kind, BOTH.specs, clock=clock) as again:
+            assert tag not in again.list()
+
+    @law("Another kind in the same place is refused or kept apart", "§1", "Identity")
     def test_kinds_never_share(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write under the same name and interval in every kind."""
         with place.pair(kind, ONE, clock) as ours:
@@ -132,7 +166,11 @@ class ConstructionLaws(Laws):
                 ours.check([tag])
             ours.delete(tag)
 
-    @law("Data of intervals that a timeseries does not configure is not read, listed or deleted", "§1")
+    @law(
+        "Data of intervals that a timeseries does not configure is not read, listed or deleted",
+        "§1",
+        "Identity",
+    )
     def test_other_intervals(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Delete in one interval what stands in another."""
         other = Configuration("other", "UTC", {"kit_minut": {"step": 60}, "kit_minute2": {"step": 60}})
@@ -151,6 +189,7 @@ class ConstructionLaws(Laws):
     @law(
         "Opening with another step or resolution of a written interval is SchemaMismatch",
         "§1",
+        "Layout",
     )
     @pytest.mark.parametrize("number", range(len(LAYOUTS)))
     def test_schema_mismatch(self, place: Place, kind: str, clock: Clock, tag: str, number: int) -> None:
@@ -174,7 +213,9 @@ class ConstructionLaws(Laws):
             free.delete_all()
 
     @law(
-        "Opening with another zone is SchemaMismatch where a step is Gregorian, and fine where none is", "§1"
+        "Opening with another zone is SchemaMismatch where a step is Gregorian, and fine where none is",
+        "§1",
+        "Layout",
     )
     @pytest.mark.parametrize("spec", [{"step": "daily"}, {"step": "7d", "resolution": "daily"}, {"step": 60}])
     def test_another_zone(
@@ -192,7 +233,7 @@ class ConstructionLaws(Laws):
                     assert other.list() == [tag]
             ours.delete_all()
 
-    @law("Intervals that can't be are refused by name", "§1")
+    @law("Intervals that can't be are refused by name", "§1", "Intervals")
     @pytest.mark.parametrize(
         "intervals",
         [

@@ -28,6 +28,7 @@ class CountLaws(Laws):
     @law(
         "An increment that is no finite number (a bool, None, text, NaN) is refused before anything is written",
         "§3",
+        "Counts",
     )
     def test_bad_increments(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each, behind one that is right."""
@@ -42,7 +43,11 @@ class CountLaws(Laws):
                 assert tag not in handle.list()
 
     @of_count
-    @law("An increment of 0 writes nothing; increments that cancel still make the bucket, with 0", "§3")
+    @law(
+        "An increment of 0 writes nothing; increments that cancel still make the bucket, with 0",
+        "§3",
+        "What a write returns",
+    )
     def test_zero_and_cancelling(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Add nothing, and then something and its opposite."""
         with place.pair(kind, BOTH, clock) as pair:
@@ -59,7 +64,7 @@ class CountLaws(Laws):
             pair.delete(tag)
 
     @of_count
-    @law("A total is an int when it is whole, also of floats up to 2**53", "§3")
+    @law("A total is an int when it is whole, also of floats up to 2**53", "§3", "Counts")
     def test_whole_floats(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Add whole floats and ints."""
         with place.pair(kind, BOTH, clock) as pair:
@@ -69,7 +74,7 @@ class CountLaws(Laws):
             pair.delete(tag)
 
     @of_count
-    @law("Totals of ints are exact within 64 bits", "§3")
+    @law("Totals of ints are exact within 64 bits", "§3", "Counts")
     def test_exact_ints(self, place: Place, kind: str, clock: Clock) -> None:
         """Add generated ints that stay within 64 bits."""
         with place.pair(kind, BOTH, clock) as pair:
@@ -91,6 +96,7 @@ class CountLaws(Laws):
         "A total beyond 64 bits is an error, never a wrapped or rounded number, and the total stays, unless "
         "unchecked_totals is declared",
         "§3",
+        "Counts",
     )
     def test_beyond_64_bits(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
@@ -119,7 +125,7 @@ class CountLaws(Laws):
             undeclared("checked totals")
 
     @of_count
-    @law("Totals that a merge takes beyond 64 bits are ints", "§3")
+    @law("Totals that a merge takes beyond 64 bits are ints", "§3", "Counts")
     def test_merges_beyond_64_bits(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Join and collapse totals that are as large as can be."""
         with place.open(kind, BOTH.specs, clock=clock) as handle:
@@ -138,6 +144,7 @@ class CountLaws(Laws):
     @law(
         "Fractions add within 1e-9 of the sum of sizes; undeclared, they are Unsupported before any write",
         "§3",
+        "Counts",
     )
     def test_fractions(self, place: Place, kind: str, clock: Clock, undeclared: Undeclared) -> None:
         """Add generated floats, or see each refused."""
@@ -172,7 +179,7 @@ class CountLaws(Laws):
             sums()
 
     @of_count
-    @law("A batch is stored whole or not at all, where atomic_batch is declared", "§3")
+    @law("A batch is stored whole or not at all, where atomic_batch is declared", "§3", "Several writers")
     def test_atomic_batch(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:

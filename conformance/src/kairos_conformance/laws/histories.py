@@ -18,6 +18,7 @@ class HistoryLaws(Laws):
     @law(
         "In any history of calls, through two handles, every answer is the model's and no neighbour changes",
         "§2–§6",
+        "What every call means",
     )
     def test_histories(self, place: Place, kind: str) -> None:
         """Walk through generated histories."""

@@ -17,6 +17,7 @@ class MetadataLaws(Laws):
     @law(
         "properties gives the starts of the first and last bucket with data, for the intervals that have data",
         "§6",
+        "list and properties",
     )
     def test_properties(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Ask while data comes, and while buckets die."""
@@ -31,7 +32,11 @@ class MetadataLaws(Laws):
             pair.delete(tag)
             pair.properties(tag)
 
-    @law("delete removes that name alone, from every interval, and returns how many names had data", "§6")
+    @law(
+        "delete removes that name alone, from every interval, and returns how many names had data",
+        "§6",
+        "Deleting",
+    )
     def test_delete(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Delete names that are prefixes, or look like patterns, of the others."""
         names = [tag + end for end in ("", "a", "a:b", "ab", "*", "%", "_", "A", ".*")]
@@ -45,7 +50,7 @@ class MetadataLaws(Laws):
                 pair.listed(tag)
                 pair.check(names)
 
-    @law("Inserting after a delete starts from nothing", "§6")
+    @law("Inserting after a delete starts from nothing", "§6", "Deleting")
     def test_insert_after_delete(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Delete between writes, through two handles."""
         with place.pair(kind, BOTH, clock) as one, place.pair(kind, BOTH, clock) as two:
@@ -58,7 +63,11 @@ class MetadataLaws(Laws):
                 one.check([tag])
                 one.listed(tag)
 
-    @law("delete_all removes this timeseries' names alone, counts them, and forgets its steps", "§6")
+    @law(
+        "delete_all removes this timeseries' names alone, counts them, and forgets its steps",
+        "§6",
+        "Deleting",
+    )
     def test_delete_all(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Delete all of one timeseries next to another with other intervals in the same place."""
         mine, theirs = f"kit_mine{tag}", f"kit_mine{tag}2"
@@ -84,7 +93,7 @@ class MetadataLaws(Laws):
             assert handle.list() == [tag]
             assert handle.delete_all() == 1
 
-    @law("list gives the sorted names that have data, each once", "§6")
+    @law("list gives the sorted names that have data, each once", "§6", "list and properties")
     def test_list(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write many names in one call, and some again."""
         names = [f"{tag}{number * 7919 % 101}" for number in range(60)]

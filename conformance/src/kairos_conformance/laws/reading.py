@@ -74,7 +74,7 @@ STAGES = (
 class ReadingLaws(Laws):
     """Ranges, walks, names and stages."""
 
-    @law("get, series and iterate agree on every bucket", "§5")
+    @law("get, series and iterate agree on every bucket", "§5", "iterate")
     @pytest.mark.parametrize(
         "configuration", [BOTH, KEPT, CONFIGURATIONS[2], CONFIGURATIONS[4]], ids=lambda c: c.title
     )
@@ -107,7 +107,11 @@ class ReadingLaws(Laws):
                 assert properties == {"first": first, "last": last}
             handle.delete(tag)
 
-    @law("iterate gives each bucket once, over many pages and gaps, without and with resolution", "§5")
+    @law(
+        "iterate gives each bucket once, over many pages and gaps, without and with resolution",
+        "§5",
+        "iterate",
+    )
     def test_pages(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Walk over 5,002 buckets that are mostly empty."""
         configuration = Configuration(
@@ -134,6 +138,7 @@ class ReadingLaws(Laws):
     @law(
         "series takes two ends, one and steps, or none; steps 0 is the default: the interval's, else 1",
         "§5",
+        "series",
     )
     def test_ranges(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Ask for every combination of ends and steps."""
@@ -148,7 +153,7 @@ class ReadingLaws(Laws):
                             pair.series(tag, interval, start, end, steps)
             pair.delete(tag)
 
-    @law("steps that is no int ≥ 0 is an error", "§5")
+    @law("steps that is no int ≥ 0 is an error", "§5", "series")
     def test_bad_steps(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each."""
         bad: tuple[Any, ...] = (-1, True, 1.0, "1")
@@ -157,7 +162,11 @@ class ReadingLaws(Laws):
                 with refused(TypeError, ValueError):
                     handle.series(tag, "kit_minute", steps=steps)
 
-    @law("An unknown interval is UnknownInterval, also a KeyError; an unknown name is no data", "§5")
+    @law(
+        "An unknown interval is UnknownInterval, also a KeyError; an unknown name is no data",
+        "§5",
+        "Unknown intervals and names",
+    )
     def test_unknown(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Read what is not there."""
         with place.pair(kind, BOTH, clock) as pair:
@@ -182,6 +191,7 @@ class ReadingLaws(Laws):
     @law(
         "Each stage gets what it should, in the order process_row, condense, join_rows, collapse, transform",
         "§5",
+        "Stages",
     )
     def test_stages(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Read with stages that show what they were called with."""
@@ -195,7 +205,11 @@ class ReadingLaws(Laws):
             pair.delete(tag)
             pair.delete(tag + "b")
 
-    @law("A keyword that does what the native stage does changes no answer: fold on is fold off", "§5, §9")
+    @law(
+        "A keyword that does what the native stage does changes no answer: fold on is fold off",
+        "§5, §9",
+        "Stages",
+    )
     def test_native_stages_as_keywords(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Compare native merges with the same merges given as keywords, stage by stage and together."""
 
@@ -231,6 +245,7 @@ class ReadingLaws(Laws):
     @law(
         "Native condense and join are one merge, by time and then by name; a repeated name counts each time",
         "§5",
+        "Merging",
     )
     def test_merge_order(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write to three names in turn, and join them in several orders."""
@@ -246,7 +261,7 @@ class ReadingLaws(Laws):
             for name in names[:2]:
                 pair.delete(name)
 
-    @law("A collection of names that is empty, or holds what is no name, is an error", "§5")
+    @law("A collection of names that is empty, or holds what is no name, is an error", "§5", "Several names")
     def test_bad_collections_of_names(self, place: Place, kind: str, clock: Clock) -> None:
         """Give each to every read."""
         every: tuple[Any, ...] = ([], (), set(), frozenset(), [""], [1], [["a"]], {"a": 1})
@@ -263,6 +278,7 @@ class ReadingLaws(Laws):
     @law(
         "condensed is a deprecated name of condense; both together, or what is no stage, are a TypeError",
         "§5",
+        "Stages",
     )
     def test_stage_arguments(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give stages that are none."""
@@ -280,7 +296,11 @@ class ReadingLaws(Laws):
             with refused(TypeError):
                 handle.series(tag, "kit_hour", collapse=1)
 
-    @law("Rows come under the start of their bucket, or of the interval where its edge cuts them", "§2, §5")
+    @law(
+        "Rows come under the start of their bucket, or of the interval where its edge cuts them",
+        "§2, §5",
+        "Cut buckets",
+    )
     def test_cut_resolutions(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Read rows that an edge cuts, with their durations."""
         cut = Configuration(

@@ -20,6 +20,7 @@ class RetentionLaws(Laws):
     @law(
         "From its deadline on a bucket is no data (native), or stays until expire (manual); not a second before",
         "§4",
+        "Live and dead",
     )
     @pytest.mark.parametrize("edge", [-1, 0, 1])
     def test_deadline(self, place: Place, kind: str, clock: Clock, tag: str, edge: int) -> None:
@@ -41,7 +42,11 @@ class RetentionLaws(Laws):
             pair.delete(tag)
             pair.listed(tag)
 
-    @law("A name whose last bucket has died is not listed, and deleting it counts nothing (native)", "§4, §6")
+    @law(
+        "A name whose last bucket has died is not listed, and deleting it counts nothing (native)",
+        "§4, §6",
+        "Native and manual expiry",
+    )
     def test_dead_names(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Let every interval of a name die, without and with one that does not."""
         dying = {name: spec for name, spec in KEPT.specs.items() if name != "kit_always"}
@@ -59,6 +64,7 @@ class RetentionLaws(Laws):
     @law(
         "A write to a dead bucket is dropped for that interval only, and counted (native), or stored (manual)",
         "§4",
+        "Native and manual expiry",
     )
     def test_writing_to_the_dead(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write at the oldest live bucket, and one bucket before it."""
@@ -77,7 +83,7 @@ class RetentionLaws(Laws):
             pair.delete(tag)
             pair.delete(tag + "b")
 
-    @law("Future buckets are live", "§4")
+    @law("Future buckets are live", "§4", "Live and dead")
     def test_the_future(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write ahead, and let the clock catch up."""
         with place.pair(kind, KEPT, clock) as pair:
@@ -91,6 +97,7 @@ class RetentionLaws(Laws):
     @law(
         "expire(name) removes a name's dead buckets, expire() all names'; native expiry refuses it",
         "§4",
+        "Native and manual expiry",
     )
     def test_expire(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Expire one name, then all, at a deadline and a second before it."""
@@ -114,7 +121,7 @@ class RetentionLaws(Laws):
                 pair.check([name])
                 pair.delete(name)
 
-    @law("iterate reads the clock at its first item", "§4")
+    @law("iterate reads the clock at its first item", "§4", "The clock")
     def test_iterate_reads_the_clock_late(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Make the iterator before a deadline, and start it at the deadline."""
         with place.pair(kind, KEPT, clock) as pair:

@@ -10,11 +10,12 @@ import pytest
 
 from kairos.storage import Batch, Read, Reply, Storage, Write
 
-from ..kinds import merge
+from ..kinds import merge, row_of
 from ..law import law
+from ..model import stored_as_text
 from ..names import HOSTILE, hostile_names
 from ..place import Place
-from .base import Laws, Undeclared
+from .base import Laws, Undeclared, opening
 
 __all__ = ["StorageLaws"]
 
@@ -59,7 +60,11 @@ def read(
 class StorageLaws(Laws):
     """The storage contract itself."""
 
-    @law("Storage: what is written to a bucket reads back from it, and adds to what is there", "contract")
+    @law(
+        "Storage: what is written to a bucket reads back from it, and adds to what is there",
+        "contract",
+        "Rows",
+    )
     def test_storage_write_and_read(self, place: Place, kind: str, tag: str) -> None:
         """Write to buckets on both sides of 0, and to some again."""
         with place.storage(kind, INTERVALS) as storage:
@@ -75,7 +80,7 @@ class StorageLaws(Laws):
             assert read(storage, FINE, tag, -3, -3) == rows(kind, {-3: {-17: [two]}})
             assert storage.delete([tag], SCOPE) == 1
 
-    @law("Storage: a total of fractions that is whole is an int", "contract")
+    @law("Storage: a total of fractions that is whole is an int", "contract", "Rows")
     @pytest.mark.parametrize("kind", ["count"])
     def test_storage_whole_totals(self, place: Place, kind: str, tag: str, undeclared: Undeclared) -> None:
         """Add floats up to whole totals, small and large."""
@@ -91,7 +96,7 @@ class StorageLaws(Laws):
             assert [type(total) for _, total in sorted(found.items())] == [int, int, int, int, float]
             storage.delete([tag], SCOPE)
 
-    @law("Storage: both ends of a range are in it, and nothing beyond them", "contract")
+    @law("Storage: both ends of a range are in it, and nothing beyond them", "contract", "Reading")
     def test_storage_ranges(self, place: Place, kind: str, tag: str) -> None:
         """Read every range over ten buckets with gaps."""
         there = (-2, -1, 0, 2, 3, 7)
@@ -106,7 +111,7 @@ class StorageLaws(Laws):
                         assert sorted(read(storage, interval, tag, first, last)) == expected
             storage.delete([tag], SCOPE)
 
-    @law("Storage: a read gives the names that it was asked for, each its own rows", "contract")
+    @law("Storage: a read gives the names that it was asked for, each its own rows", "contract", "Reading")
     def test_storage_names_of_a_read(self, place: Place, kind: str, tag: str) -> None:
         """Read several of many hostile names at once."""
         limit = place.capabilities(kind).max_name_bytes
@@ -124,7 +129,11 @@ class StorageLaws(Laws):
             )
             assert storage.delete(names, SCOPE) == len(names)
 
-    @law("Storage: names and span see only the scope's intervals, from its first live bucket on", "contract")
+    @law(
+        "Storage: names and span see only the scope's intervals, from its first live bucket on",
+        "contract",
+        "Names and spans",
+    )
     def test_storage_names_and_span(self, place: Place, kind: str, tag: str) -> None:
         """Ask with every scope."""
         a, b = tag + "a", tag + "b"
@@ -156,6 +165,7 @@ class StorageLaws(Laws):
     @law(
         "Storage: delete removes dead and live data in the scope, and counts the names with live data",
         "contract",
+        "Deleting from the store",
     )
     def test_storage_delete(self, place: Place, kind: str, tag: str) -> None:
         """Delete from one interval, and with a scope past some data."""
@@ -177,7 +187,11 @@ class StorageLaws(Laws):
             assert read(storage, PLAIN, a, 0, 9) == rows(kind, {1: {None: [one]}}), "it starts from nothing"
             storage.delete([a], SCOPE)
 
-    @law("Storage: layouts are put if absent, for each interval, and forgotten by delete_all", "contract")
+    @law(
+        "Storage: layouts are put if absent, for each interval, and forgotten by delete_all",
+        "contract",
+        "Layouts",
+    )
     def test_storage_layouts(self, place: Place, kind: str, tag: str) -> None:
         """Record twice, and delete all of an interval of the law's own."""
         mine, theirs = f"kit_layout{tag}", f"kit_layout{tag}s"
@@ -201,7 +215,11 @@ class StorageLaws(Laws):
             assert not {name for name in one.layouts() if tag in name}
             assert two.delete_all({mine: None, theirs: None}) == 1
 
-    @law("Storage: expire removes buckets below the first live one; native storages refuse it", "contract")
+    @law(
+        "Storage: expire removes buckets below the first live one; native storages refuse it",
+        "contract",
+        "Deleting from the store",
+    )
     def test_storage_expire(self, place: Place, kind: str, tag: str) -> None:
         """Expire one name, then all, in one interval and then in both."""
         a, b = tag + "a", tag + "b"
@@ -224,12 +242,15 @@ class StorageLaws(Laws):
             assert storage.delete([a, b], SCOPE) == 2
 
     @law(
-        "Storage: a reply's rows are copies, and a batch's payloads are neither kept nor changed", "contract"
+        "Storage: a reply's rows are copies, and a batch's payloads are neither kept nor changed",
+        "contract",
+        "Rules",
     )
     def test_storage_copies(self, place: Place, kind: str, tag: str) -> None:
         """Change what was read, and what was written."""
         with place.storage(kind, INTERVALS) as storage:
             one, two = payloads(place, kind)
+            place.log.own = _script(place, kind, tag)
             mine = one.copy() if hasattr(one, "copy") else one
             write(storage, (PLAIN, 1, None, {tag: mine, tag + "b": mine}))
             write(storage, (PLAIN, 1, None, {tag: two}))
@@ -245,7 +266,7 @@ class StorageLaws(Laws):
             assert read(storage, PLAIN, tag + "b", 1, 1) == rows(kind, {1: {None: [one]}})
             storage.delete([tag, tag + "b"], SCOPE)
 
-    @law("Storage: a fold of the engine's is the fold of the rows", "contract")
+    @law("Storage: a fold of the engine's is the fold of the rows", "contract", "Folds")
     @pytest.mark.parametrize(
         ("interval", "axes"),
         FOLDS,
@@ -276,7 +297,11 @@ class StorageLaws(Laws):
                 assert got == {name: buckets for name, buckets in expected.items() if buckets}
             storage.delete(names, SCOPE)
 
-    @law("Storage: closing twice is fine, and leaves another storage of the place at work", "contract")
+    @law(
+        "Storage: closing twice is fine, and leaves another storage of the place at work",
+        "contract",
+        "Opening and closing",
+    )
     def test_storage_close(self, place: Place, kind: str, tag: str) -> None:
         """Close one of two, twice."""
         with place.storage(kind, INTERVALS) as one, place.storage(kind, INTERVALS) as two:
@@ -287,6 +312,21 @@ class StorageLaws(Laws):
             two.ready()
             assert tag in set(two.names(SCOPE))
             assert two.delete([tag], SCOPE) == 1
+
+
+def _script(place: Place, kind: str, tag: str) -> list[str]:
+    """Return the script of rows and payloads that a storage keeps hold of."""
+    values = place.samples(kind, 2)
+    held = [stored_as_text(value) for value in values] if place.capabilities(kind).values.text else values
+    expected = sum(values) if kind == "count" else row_of(kind, held)
+    return [
+        "from kairos import Timeseries",
+        f"ts = {opening(place, kind, repr({'minute': {'step': 60}, 'hour': {'step': 3600}}))}",
+        f"for value in {values!r}: ts.insert({tag!r}, value, 0)",
+        f"for row in ts.get({tag!r}, 'minute', timestamp=0).values(): getattr(row, 'clear', int)()",
+        f"got = [ts.get({tag!r}, interval, timestamp=0) for interval in ('minute', 'hour')]",
+        f"assert got == 2 * [{{0: {expected!r}}}], got",
+    ]
 
 
 def payloads(place: Place, kind: str) -> tuple[Any, Any]:

@@ -30,6 +30,7 @@ class TimeLaws(Laws):
     @law(
         "A timestamp that is no time (naive, NaN, infinite, a bool, text) is refused before anything is written",
         "§2",
+        "Timestamps",
     )
     def test_bad_timestamps(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each to every call that takes a time."""
@@ -48,7 +49,7 @@ class TimeLaws(Laws):
                     handle.get(tag, "kit_hour", timestamp=bad)
                 assert tag not in handle.list()
 
-    @law("None is now, 0 is 1970, and the years before 1970 work", "§2")
+    @law("None is now, 0 is 1970, and the years before 1970 work", "§2", "Timestamps")
     def test_none_zero_and_before(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write at None, 0, −1, and at fractions around 0."""
         values = place.samples(kind, 6)
@@ -63,7 +64,7 @@ class TimeLaws(Laws):
             pair.properties(tag)
             pair.delete(tag)
 
-    @law("An aware datetime is the same time as its seconds, in any zone", "§2")
+    @law("An aware datetime is the same time as its seconds, in any zone", "§2", "Timestamps")
     def test_datetimes(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write with datetimes, read with seconds."""
         instants = (utc(2013, 6, 1, 12, 59, 59), -1, utc(1969, 12, 31, 23), utc(2013, 11, 3, 5, 30))
@@ -78,7 +79,9 @@ class TimeLaws(Laws):
             pair.delete(tag)
 
     @law(
-        "Bucket → start → bucket is the identity, for every step in every zone, in the years 1 to 9999", "§2"
+        "Bucket → start → bucket is the identity, for every step in every zone, in the years 1 to 9999",
+        "§2",
+        "Buckets",
     )
     @pytest.mark.parametrize("zone", ZONES)
     def test_gregorian_buckets(self, place: Place, zone: str, tag: str) -> None:
@@ -105,7 +108,9 @@ class TimeLaws(Laws):
 
             starts_agree()
 
-    @law("A range has an entry for every bucket, and none for a day that the zone skipped", "§2, §5")
+    @law(
+        "A range has an entry for every bucket, and none for a day that the zone skipped", "§2, §5", "Buckets"
+    )
     def test_the_skipped_day(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Walk over the 30th of December 2011 in Apia."""
         apia = Configuration("Apia", "Pacific/Apia", {"kit_apia": {"step": "daily", "resolution": 3600}})
@@ -121,7 +126,11 @@ class TimeLaws(Laws):
             pair.check([tag])
             pair.delete(tag)
 
-    @law("Copies and ranges past the year 9999 or 64 bits are errors; a deadline past it is never", "§2")
+    @law(
+        "Copies and ranges past the year 9999 or 64 bits are errors; a deadline past it is never",
+        "§2",
+        "The ends of time",
+    )
     def test_the_ends_of_time(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Go to the last bucket, and one further."""
         value = place.samples(kind, 1)[0]
@@ -153,7 +162,7 @@ class TimeLaws(Laws):
                 handle.insert(tag, value, 2**63 - 60, 10)
             assert handle.list() == []
 
-    @law("Over 10 million buckets in one series call is an error", "§2")
+    @law("Over 10 million buckets in one series call is an error", "§2", "series")
     def test_too_many_buckets(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Ask for one more."""
         with place.open(kind, ONE.specs, clock=clock) as handle:
@@ -162,7 +171,7 @@ class TimeLaws(Laws):
             with refused(ValueError):
                 handle.series(tag, "kit_minute", steps=10_000_001)
 
-    @law("A number of copies that is no int within ±100 000 is an error", "§2")
+    @law("A number of copies that is no int within ±100 000 is an error", "§2", "Copies")
     def test_bad_copies(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each; nothing is written."""
         value = place.samples(kind, 1)[0]
@@ -175,7 +184,11 @@ class TimeLaws(Laws):
                     handle.bulk_insert({0: {tag: [value]}}, intervals=copies)
                 assert tag not in handle.list()
 
-    @law("Keys of answers are the starts of buckets, as int, whatever form the time was given in", "§2")
+    @law(
+        "Keys of answers are the starts of buckets, as int, whatever form the time was given in",
+        "§2",
+        "Timestamps",
+    )
     @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.title)
     def test_starts(self, place: Place, configuration: Configuration, clock: Clock, tag: str) -> None:
         """Write around every anchor of every configuration, one second to each side."""

@@ -26,7 +26,11 @@ BAD = ("nope", "p", "p101", "p-1", "pnan", "pinf", "p1e1000", "Mean", "")
 class TransformLaws(Laws):
     """Named and custom transforms."""
 
-    @law("Named transforms give what they are called, on rows, condensed and collapsed, empty or not", "§5")
+    @law(
+        "Named transforms give what they are called, on rows, condensed and collapsed, empty or not",
+        "§5",
+        "Transforms",
+    )
     def test_named_transforms(self, place: Place, kind: str) -> None:
         """Transform generated numbers."""
         pool, text = place.pool(kind), place.capabilities(kind).values.text
@@ -59,6 +63,7 @@ class TransformLaws(Laws):
     @law(
         "rate is per second of the row's own duration, also in days of 23 and 25 hours and cut months",
         "§2, §5",
+        "Durations",
     )
     def test_rates(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Take rates around every anchor of every Gregorian configuration."""
@@ -77,7 +82,7 @@ class TransformLaws(Laws):
                             pair.series(tag, interval, anchor - 90_000, anchor + 90_000, stages=stages)
                     pair.delete(tag)
 
-    @law("An unknown transform is an error that lists the known ones", "§5")
+    @law("An unknown transform is an error that lists the known ones", "§5", "Transforms")
     def test_unknown_transforms(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Ask for names that are none, alone and among others."""
         with place.open(kind, BOTH.specs, clock=clock) as handle:
@@ -88,7 +93,7 @@ class TransformLaws(Laws):
                     with refused(ValueError):
                         list(handle.iterate(tag, "kit_minute", transform=transform))
 
-    @law("A transform that is no name, callable or collection of them is a TypeError", "§5")
+    @law("A transform that is no name, callable or collection of them is a TypeError", "§5", "Transforms")
     def test_bad_transforms(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each."""
         with place.open(kind, BOTH.specs, clock=clock) as handle:
@@ -96,7 +101,7 @@ class TransformLaws(Laws):
                 with refused(TypeError):
                     handle.get(tag, "kit_minute", transform=bad)
 
-    @law("first and last are errors on a histogram and a set", "§5")
+    @law("first and last are errors on a histogram and a set", "§5", "Transforms")
     @pytest.mark.parametrize("kind", ["histogram", "set"])
     def test_first_and_last(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Ask for them, with and without data."""
@@ -107,7 +112,11 @@ class TransformLaws(Laws):
                 with refused(TypeError, ValueError):
                     handle.get(tag, "kit_minute", transform=["count", name])
 
-    @law("A text store refuses to calculate without read_func, and names it; with one it calculates", "§5")
+    @law(
+        "A text store refuses to calculate without read_func, and names it; with one it calculates",
+        "§5",
+        "Transforms",
+    )
     @pytest.mark.parametrize("kind", ["series", "histogram", "set"])
     def test_text_stores(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Ask for every name: of a typed store for what works, of a text store for the errors."""
@@ -130,7 +139,11 @@ class TransformLaws(Laws):
                     pair.get(tag, "kit_minute", stages=Stages(transform=name))
                 pair.delete(tag)
 
-    @law("A custom transform is called f(row), or with the duration if it has a place for it", "§5")
+    @law(
+        "A custom transform is called f(row), or with the duration if it has a place for it",
+        "§5",
+        "Transforms",
+    )
     def test_signatures(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give functions of every shape."""
 
@@ -173,7 +186,7 @@ class TransformLaws(Laws):
             check(handle.series(tag, "kit_hour", steps=2, transform=functions, collapse=True), 7_200)
             handle.delete(tag)
 
-    @law("sum, len, min, max and statistics.stdev work as custom transforms", "§5")
+    @law("sum, len, min, max and statistics.stdev work as custom transforms", "§5", "Transforms")
     def test_builtins(self, place: Place, clock: Clock, tag: str) -> None:
         """Give builtins that have an optional second parameter."""
         values = [value for value in place.samples("series", 3) if isinstance(value, int | float)]

@@ -63,6 +63,7 @@ class ValueLaws(Laws):
     @law(
         "A value that the backend declares reads back equal, as a declared type (a text store: as its text)",
         "§3",
+        "Values",
     )
     @pytest.mark.parametrize("kind", VALUED)
     def test_values_round_trip(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
@@ -80,7 +81,7 @@ class ValueLaws(Laws):
                         assert type(held) in declared.types, f"{held!r} is of no declared type"
                 pair.delete(tag)
 
-    @law("Generated values round trip", "§3")
+    @law("Generated values round trip", "§3", "Values")
     @pytest.mark.parametrize("kind", VALUED)
     def test_generated_values(self, place: Place, kind: str, clock: Clock) -> None:
         """Write generated values of every declared type at once."""
@@ -110,7 +111,11 @@ class ValueLaws(Laws):
 
             round_trip()
 
-    @law("A value that the backend can't hold is refused before anything is written, wherever it comes", "§3")
+    @law(
+        "A value that the backend can't hold is refused before anything is written, wherever it comes",
+        "§3",
+        "Values",
+    )
     @pytest.mark.parametrize("kind", VALUED)
     def test_refused_values(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each candidate that is not declared, behind one that is, and through write_func."""
@@ -138,6 +143,7 @@ class ValueLaws(Laws):
     @law(
         "The longest declared str and bytes, and the smallest and largest int, round trip; one more is refused",
         "§3",
+        "Values",
     )
     @pytest.mark.parametrize("kind", VALUED)
     def test_limits(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
@@ -163,7 +169,7 @@ class ValueLaws(Laws):
                         pair.handle.insert(tag, value)
             pair.listed(tag)
 
-    @law("A value of a subclass is stored as its base type", "§3")
+    @law("A value of a subclass is stored as its base type", "§3", "Values")
     @pytest.mark.parametrize("kind", VALUED)
     def test_subclasses(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write values of subclasses of the portable types."""
@@ -183,6 +189,7 @@ class ValueLaws(Laws):
     @law(
         "1, 1.0 and True are one key of a histogram and one value of a set; texts are equal by their text",
         "§3",
+        "Equality",
     )
     @pytest.mark.parametrize("kind", ["histogram", "set", "series"])
     def test_equality(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
@@ -197,7 +204,7 @@ class ValueLaws(Laws):
             pair.check([tag])
             pair.delete(tag)
 
-    @law("Counts of keys that come back equal through read_func are added", "§3")
+    @law("Counts of keys that come back equal through read_func are added", "§3", "Equality")
     def test_keys_made_equal(self, place: Place, clock: Clock, tag: str) -> None:
         """Read a histogram and a set with a function that makes all values equal."""
         for kind in ("histogram", "set"):
@@ -212,12 +219,13 @@ class ValueLaws(Laws):
     @law(
         "A series keeps the order of arrival and repeats; a gauge keeps the last value, also a falsy one",
         "§3",
+        "Type",
     )
     @pytest.mark.parametrize("kind", ["series", "gauge"])
     def test_order(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write values up and down, by insert and by bulk_insert, with times out of order."""
         values = place.samples(kind, 5)
-        zigzag = [*values, *reversed(values), values[0], values[0]]
+        zigzag = [*values, *reversed(values), values[0], values[1], values[1]]
         with place.pair(kind, BOTH, clock) as pair:
             for number, value in enumerate(zigzag):
                 pair.insert(tag, value, NOW + (number * 37) % 60)
@@ -232,7 +240,7 @@ class ValueLaws(Laws):
                     pair.get([tag, tag + "none"], "kit_minute")
             pair.delete(tag)
 
-    @law("What a call gives is the caller's: changing it changes no later answer", "§5")
+    @law("What a call gives is the caller's: changing it changes no later answer", "§5", "get")
     def test_answers_are_copies(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Empty every row that was read, and the collection that was written."""
         values = place.samples(kind, 3)

@@ -27,7 +27,7 @@ BAD_NAMES: tuple[Any, ...] = ("", "a\0b", "a\ud800", None, 1, b"a", 1.5, True)
 class WritingLaws(Laws):
     """What a write takes, and what it leaves."""
 
-    @law("A list, tuple, set or frozenset inserts each item; an empty one writes nothing", "§3")
+    @law("A list, tuple, set or frozenset inserts each item; an empty one writes nothing", "§3", "insert")
     def test_collections(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Insert each form."""
         values = place.samples(kind, 3)
@@ -44,7 +44,7 @@ class WritingLaws(Laws):
             for number in range(4):
                 pair.delete(f"{tag}{number}")
 
-    @law("A nested list is an error, also from write_func, and writes nothing", "§3")
+    @law("A nested list is an error, also from write_func, and writes nothing", "§3", "insert")
     def test_nested_lists(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Insert lists in lists."""
         value = place.samples(kind, 1)[0]
@@ -59,7 +59,7 @@ class WritingLaws(Laws):
                 handle.insert(tag, value)
             assert tag not in handle.list()
 
-    @law("The value defaults to 1 for a count; other kinds need one", "§3")
+    @law("The value defaults to 1 for a count; other kinds need one", "§3", "insert")
     def test_default_value(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Insert without a value."""
         with place.open(kind, ONE.specs, clock=clock) as handle:
@@ -72,14 +72,14 @@ class WritingLaws(Laws):
                 handle.insert(tag)
             assert tag not in handle.list()
 
-    @law("A bulk_insert reads back like the same inserts one by one", "§3")
+    @law("A bulk_insert reads back like the same inserts one by one", "§3", "bulk_insert")
     def test_bulk_is_one_by_one(self, place: Place, kind: str) -> None:
         """Write generated data both ways, to two names."""
         for configuration in (BOTH, KEPT, CONFIGURATIONS[2], CONFIGURATIONS[8]):
             with place.pair(kind, configuration, Clock(NOW)) as pair:
                 _bulk_is_one_by_one(place, kind, pair)
 
-    @law("In bulk_insert the key None is read once and keeps its place", "§3")
+    @law("In bulk_insert the key None is read once and keeps its place", "§3", "bulk_insert")
     def test_bulk_now(self, place: Place, kind: str, tag: str) -> None:
         """Write with a clock that goes on at each look."""
         looks = iter(range(NOW, NOW + 6_000, 60))
@@ -98,7 +98,7 @@ class WritingLaws(Laws):
             pair.delete(tag)
             pair.delete(tag + "b")
 
-    @law("What bulk_insert can't take is refused before anything is written", "§3")
+    @law("What bulk_insert can't take is refused before anything is written", "§3", "bulk_insert")
     def test_bad_bulk(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give shapes that are wrong behind one that is right."""
         value = place.samples(kind, 1)[0]
@@ -121,7 +121,7 @@ class WritingLaws(Laws):
                     handle.bulk_insert(data)
                 assert tag not in handle.list()
 
-    @law("Copies go to the n interval buckets after or before, at the start of each", "§3")
+    @law("Copies go to the n interval buckets after or before, at the start of each", "§3", "Copies")
     @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=lambda c: c.title)
     def test_copies(self, place: Place, configuration: Configuration, clock: Clock, tag: str) -> None:
         """Copy forward and back around every anchor, in counts and series."""
@@ -135,7 +135,7 @@ class WritingLaws(Laws):
                     pair.check([tag])
                     pair.delete(tag)
 
-    @law("Names never collide, fold, match or run", "§3")
+    @law("Names never collide, fold, match or run", "§3", "Names")
     def test_hostile_names(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write under all hostile names at once, then delete every second one."""
         names = hostile_names(tag, 0, len(HOSTILE), place.capabilities(kind).max_name_bytes)
@@ -160,14 +160,14 @@ class WritingLaws(Laws):
                 pair.delete(name)
             pair.listed(tag)
 
-    @law("A name that could not be written is an error in every call, and nothing is written", "§3")
+    @law("A name that could not be written is an error in every call, and nothing is written", "§3", "Names")
     def test_bad_names(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give each to every call."""
         with place.open(kind, ONE.specs, clock=clock) as handle:
             for bad in BAD_NAMES:
                 _name_is_refused(place, kind, handle, tag, bad)
 
-    @law("A name of the declared length round trips; a longer one is an error in every call", "§3")
+    @law("A name of the declared length round trips; a longer one is an error in every call", "§3", "Names")
     def test_long_names(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Write names of the greatest length in ASCII, and in characters of two bytes."""
         limit = place.capabilities(kind).max_name_bytes
@@ -182,7 +182,11 @@ class WritingLaws(Laws):
             for name in (ascii_name + "n", wide_name + "\u00e9"):
                 _name_is_refused(place, kind, pair.handle, tag, name)
 
-    @law("An argument that a call does not have is a TypeError, and nothing is written", "§5")
+    @law(
+        "An argument that a call does not have is a TypeError, and nothing is written",
+        "§5",
+        "Unknown intervals and names",
+    )
     def test_undeclared_write_options(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Give a write option that is not declared, and options to calls that have none."""
         value = place.samples(kind, 1)[0]
@@ -202,7 +206,11 @@ class WritingLaws(Laws):
                     call()
             assert tag not in handle.list()
 
-    @law("write_func sees each item once, also a count's increments; read_func sees each value read", "§1")
+    @law(
+        "write_func sees each item once, also a count's increments; read_func sees each value read",
+        "§1",
+        "read_func and write_func",
+    )
     def test_read_func_and_write_func(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
         """Rotate through the values that the backend takes, and wrap what comes back."""
         values = place.samples(kind, 4)

@@ -1,0 +1,181 @@
+"""§7: what only the asyncio side has. Every other law is tried on both sides."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+import kairos
+from kairos.errors import Closed, Unsupported
+
+from ..law import law
+from ..moments import Clock
+from ..place import Place
+from .base import BOTH, NOW, ONE, Laws, Undeclared, opening, refused
+from .concurrency import batches_of, check_batches
+
+__all__ = ["AsyncioLaws"]
+
+
+class AsyncioLaws(Laws):
+    """Coroutines."""
+
+    @law(
+        "asyncio is declared by its hook: without it AsyncTimeseries opens as Unsupported",
+        "§7, §9",
+        "Opening",
+        once=True,
+    )
+    def test_asyncio_declared(self, place: Place, kind: str, undeclared: Undeclared) -> None:
+        """Open with AsyncTimeseries, or see it refused."""
+        if "asyncio" in place.sides():
+            place.on("asyncio").opened(kind, ONE.specs).close()
+            return
+        undeclared("asyncio")
+        if isinstance(place.target, str):
+            with pytest.raises(Unsupported):
+                place.loop.run(place.asynchronous(kind, ONE.specs).open())
+
+    @law("It opens at the first await, and after close every call raises Closed", "§7", "Opening", once=True)
+    def test_first_await(
+        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+    ) -> None:
+        """Call without opening; open twice; close before opening, and twice."""
+        if _lacks_asyncio(place, undeclared):
+            return
+        value = place.samples(kind, 1)[0]
+
+        async def main() -> None:
+            unopened = place.asynchronous(kind, ONE.specs, clock=clock)
+            await unopened.insert(tag, value)
+            assert await unopened.list() == await (await unopened.open()).list()
+            assert [start async for start, _ in unopened.iterate(tag, "kit_minute")] == [NOW]
+            assert await unopened.delete(tag) == 1
+            await unopened.close()
+            await unopened.close()
+            never = place.asynchronous(kind, ONE.specs, clock=clock)
+            await never.close()
+            for ts in (unopened, never):
+                with pytest.raises(Closed):
+                    await ts.insert(tag, value)
+                with pytest.raises(Closed):
+                    await ts.open()
+
+        with refused(TypeError, ValueError):
+            place.asynchronous(kind, {"kit_minute": {"step": 0.5}})
+        place.loop.run(main())
+
+    @law(
+        "Coroutines that write through one AsyncTimeseries at once lose nothing",
+        "§3, §7",
+        "Coroutines",
+        once=True,
+    )
+    def test_coroutines(
+        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+    ) -> None:
+        """Gather n writers of m values each, with readers between them."""
+        if _lacks_asyncio(place, undeclared):
+            return
+        batches = batches_of(place, kind, place.profile.writers, place.profile.writes)
+        place.log.own = _script(place, kind, tag)
+
+        async def work(ts: kairos.AsyncTimeseries, values: list[Any]) -> None:
+            for value in values:
+                await ts.insert(tag, value, NOW)
+
+        async def read(ts: kairos.AsyncTimeseries) -> None:
+            for _ in range(5):
+                await ts.get(tag, "kit_hour", timestamp=NOW)
+                assert len([name for name in await ts.list() if name == tag]) <= 1
+
+        async def main() -> list[Any]:
+            async with place.asynchronous(kind, BOTH.specs, clock=clock) as ts:
+                await asyncio.gather(*(work(ts, values) for values in batches), read(ts))
+                rows = [(await ts.get(tag, interval, timestamp=NOW))[NOW] for interval in BOTH.specs]
+                await ts.delete(tag)
+                return rows
+
+        for row in place.loop.run(main()):
+            check_batches(place, kind, row, batches)
+
+    @law("Sync and async handles on one place see each other's writes", "§1, §7", "Coroutines", once=True)
+    def test_both_sides(
+        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+    ) -> None:
+        """Write through each in turn, read through the other."""
+        if _lacks_asyncio(place, undeclared):
+            return
+        with (
+            place.pair(kind, BOTH, clock) as one,
+            place.on("asyncio").pair(kind, BOTH, clock) as two,
+        ):
+            two.model = one.model
+            for number, value in enumerate(place.samples(kind, 4)):
+                (one, two)[number % 2].insert(tag, value)
+                (two, one)[number % 2].check([tag])
+                (one, two)[number % 2].listed(tag)
+            two.delete(tag)
+            one.check([tag])
+
+    @law("Cancelling loses nothing acknowledged, and the next call works", "§3, §7", "Coroutines", once=True)
+    @pytest.mark.parametrize("kind", ["count", "series"])
+    def test_cancelling(
+        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+    ) -> None:
+        """Cancel writers at ever later moments; a total lies between what was acknowledged and what was begun."""
+        if _lacks_asyncio(place, undeclared):
+            return
+        value = place.samples(kind, 1)[0]
+        begun, acknowledged = 0, 0
+
+        async def work(ts: kairos.AsyncTimeseries) -> None:
+            nonlocal begun, acknowledged
+            while True:
+                begun += 1
+                await ts.insert(tag, value, NOW)
+                acknowledged += 1
+                await asyncio.sleep(0)
+
+        async def main() -> Any:
+            async with place.asynchronous(kind, ONE.specs, clock=clock) as ts:
+                for turns in range(12):
+                    workers = [asyncio.create_task(work(ts)) for _ in range(3)]
+                    for _ in range(turns):
+                        await asyncio.sleep(0)
+                    await asyncio.sleep(0.001 * (turns % 4))
+                    for worker in workers:
+                        worker.cancel()
+                    await asyncio.gather(*workers, return_exceptions=True)
+                    await ts.list()
+                row = (await ts.get(tag, "kit_minute", timestamp=NOW))[NOW]
+                await ts.delete(tag)
+                return row if kind == "count" else len(row)
+
+        total = place.loop.run(main())
+        assert acknowledged <= total <= begun, f"{acknowledged} acknowledged, {begun} begun, {total} stored"
+
+
+def _script(place: Place, kind: str, tag: str) -> list[str]:
+    """Return the script of a hundred coroutines that write to one name."""
+    size = {"count": "row", "histogram": "sum(row.values())", "gauge": "100"}.get(kind, "len(row)")
+    value = "1" if kind == "count" else "n" if isinstance(place.samples(kind, 1)[0], int) else "f'v{n}'"
+    return [
+        "import asyncio; from kairos import AsyncTimeseries",
+        "async def main():",
+        f"    async with Async{opening(place, kind, repr({'minute': {'step': 60}}))} as ts:",
+        f"        await asyncio.gather(*(ts.insert({tag!r}, {value}, 0) for n in range(100)))",
+        f"        return (await ts.get({tag!r}, 'minute', timestamp=0))[0]",
+        "row = asyncio.run(main())",
+        f"assert {size} == 100, row",
+    ]
+
+
+def _lacks_asyncio(place: Place, undeclared: Undeclared) -> bool:
+    """Note that asyncio is not declared, if so."""
+    if "asyncio" in place.sides():
+        return False
+    undeclared("asyncio")
+    return True

@@ -1,0 +1,198 @@
+"""The kit tested itself: it kills wrong cores, each wrong in one place, on the memory backend.
+
+The model shares no line with the core, so that what the core gets wrong on every backend is seen too.
+"""
+
+import pytest
+
+import kairos_conformance.reproduction
+import kairos_conformance.suite  # noqa: F401 - once, not once for each inner run
+from kairos import aio, answers, handle, intervals, kinds, reads, steps, storage, timeseries, writes
+
+pytest_plugins = ["pytester"]
+
+SUITE = """
+import pytest
+from kairos_conformance import Suite
+
+class TestWrong(Suite):
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls):
+        return "memory://wrong-core"
+"""
+
+
+def around(owner, name, change):
+    """Return a patch: the method called ``name``, changed."""
+    right = getattr(owner, name)
+    return owner, name, change(right)
+
+
+WRONG = {
+    "a deadline is a second early": (
+        "test_deadline",
+        around(intervals.Interval, "first_live", lambda right: lambda self, now: right(self, now + 1)),
+    ),
+    "a deadline is a second late": (
+        "test_deadline",
+        around(intervals.Interval, "first_live", lambda right: lambda self, now: right(self, now - 1)),
+    ),
+    "weeks begin a day early": (
+        "test_gregorian_buckets or test_starts",
+        around(steps.Gregorian, "bucket", lambda right: lambda self, second: right(self, second + 86_400)),
+    ),
+    "days end an hour early": (
+        "test_starts",
+        around(steps.Gregorian, "locate", lambda right: lambda self, second: right(self, second + 3_600)),
+    ),
+    "buckets are cut toward zero": (
+        "test_none_zero_and_before",
+        around(steps.Relative, "bucket", lambda right: lambda self, second: int(second / self.seconds)),
+    ),
+    "copies go the other way": (
+        "test_copies",
+        around(intervals.Interval, "copies", lambda right: lambda self, bucket, n: right(self, bucket, -n)),
+    ),
+    "timestamps are rounded": (
+        "test_datetimes or test_none_zero_and_before",
+        around(
+            writes,
+            "to_second",
+            lambda right: (
+                lambda value, *more: (
+                    round(value)
+                    if type(value) is float and value == value and abs(value) < 1e18
+                    else right(value, *more)
+                )
+            ),
+        ),
+    ),
+    "edges do not cut": (
+        "test_cut_resolutions",
+        around(
+            intervals.Interval,
+            "window",
+            lambda right: lambda self, i, r: (self.resolution.start(r), self.resolution.end(r)),
+        ),
+    ),
+    "series merge backwards": (
+        "test_merge_order",
+        around(kinds._Series, "merge", lambda right: lambda self, rows: right(self, [*rows][::-1])),
+    ),
+    "gauges merge to the first": (
+        "test_merge_order",
+        around(kinds._Gauge, "merge", lambda right: lambda self, rows: right(self, [*rows][::-1])),
+    ),
+    "histograms merge by overwriting": (
+        "test_merge_order or test_native_stages or test_histories",
+        around(
+            kinds._Histogram,
+            "merge",
+            lambda right: lambda self, rows: {k: n for r in rows for k, n in r.items()},
+        ),
+    ),
+    "sets merge to the last": (
+        "test_merge_order",
+        around(kinds._Set, "merge", lambda right: lambda self, rows: right(self, [*rows][-1:])),
+    ),
+    "totals are not checked": (
+        "test_beyond_64_bits",
+        around(kinds._Count, "check", lambda right: lambda self, row, payload, added: None),
+    ),
+    "a series drops repeats": (
+        "test_order",
+        around(kinds._Series, "coalesce", lambda right: lambda self, values: [*dict.fromkeys(values)]),
+    ),
+    "a gauge keeps the first of a list": (
+        "test_order",
+        around(kinds._Gauge, "coalesce", lambda right: lambda self, values: values[0]),
+    ),
+    "names are not checked": (
+        "test_bad_names",
+        around(reads.Reader, "name", lambda right: lambda self, name: name),
+    ),
+    "steps are not checked": (
+        "test_bad_steps",
+        around(reads, "_check_steps", lambda right: lambda steps: int(steps or 0)),
+    ),
+    "copies are not checked": (
+        "test_bad_copies",
+        around(writes, "_check_copies", lambda right: lambda copies: int(copies or 0)),
+    ),
+    "write options are not checked": (
+        "test_undeclared_write_options",
+        around(writes.Writer, "_check_options", lambda right: lambda self, options: None),
+    ),
+    "every row lasts a minute": (
+        "test_rates",
+        around(answers.Answer, "_seconds", lambda right: lambda self, i, r: 60),
+    ),
+    "condense and join run by name": (
+        "test_merge_order",
+        around(answers.Answer, "_in_time_order", lambda right: lambda self, i: [*right(self, i)][::-1]),
+    ),
+    "layouts are not compared": (
+        "test_schema_mismatch",
+        around(handle.Handle, "check_layouts", lambda right: lambda self, recorded: None),
+    ),
+    "options are not refused": (
+        "test_unknown_option",
+        around(storage.Config, "refuse_unasked", lambda right: lambda self, backend: None),
+    ),
+    "list is not sorted": (
+        "test_list",
+        around(timeseries.Timeseries, "list", lambda right: lambda self: right(self)[::-1]),
+    ),
+    "close does nothing": (
+        "test_closed",
+        around(timeseries.Timeseries, "close", lambda right: lambda self: None),
+    ),
+    "deletes count what they are given": (
+        "test_delete",
+        around(timeseries.Timeseries, "delete", lambda right: lambda self, name: right(self, name) or 1),
+    ),
+    "iterate leaves out the first": (
+        "test_three_ways_agree",
+        around(
+            timeseries.Timeseries,
+            "iterate",
+            lambda right: (
+                lambda self, *args, **more: (pair for n, pair in enumerate(right(self, *args, **more)) if n)
+            ),
+        ),
+    ),
+    "asyncio's list is not sorted": ("test_list", (aio.AsyncTimeseries, "list", None)),
+    "asyncio's delete counts nothing": ("test_delete", (aio.AsyncTimeseries, "delete", None)),
+}
+
+
+async def unsorted(self, _right=aio.AsyncTimeseries.list):
+    return (await _right(self))[::-1]
+
+
+async def uncounted(self, name, _right=aio.AsyncTimeseries.delete):
+    return 0 * await _right(self, name)
+
+
+ASYNC = {"list": unsorted, "delete": uncounted}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_core_is_killed(pytester, monkeypatch, name):
+    laws, (owner, attribute, wrong) = WRONG[name]
+    monkeypatch.setattr(owner, attribute, wrong or ASYNC[attribute])
+    pytester.makepyfile(SUITE)
+    result = pytester.runpytest_inprocess(
+        "-x", "-q", "-p", "no:cacheprovider", "-k", laws, "--kairos-profile=quick"
+    )
+    printed = result.stdout.str()
+    assert result.parseoutcomes().get("failed"), f"{name}: survives {laws}"
+    assert "kairos law" in printed, "the law does not name itself"
+
+
+def test_the_kit_kills_at_least_eighty():
+    from kairos_wrong import WRONG as BACKENDS
+
+    assert len(BACKENDS) + len(WRONG) >= 80
