@@ -9,7 +9,7 @@ from typing import Any
 
 from attrs import Factory, define, evolve
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from kairos.errors import SchemaMismatch
 
@@ -157,9 +157,11 @@ class HistoryMachine(RuleBasedStateMachine):
     names: list[str]
     values: tuple[Any, ...]
     numeric: bool
+    looks: int
 
     def __init__(self) -> None:
         super().__init__()
+        self.looks = 0
         self.kind = self.histories.kind
         self.place = self.histories.place
 
@@ -291,6 +293,13 @@ class HistoryMachine(RuleBasedStateMachine):
                 for interval in neighbour.model.configuration.intervals:
                     neighbour.iterate(name, interval, items=3)
             neighbour.listed(self.tag)
+
+    @invariant()
+    def a_neighbour_stands(self) -> None:
+        """See after each step that one of the neighbours' names is as it was."""
+        neighbour = self.neighbours[self.looks % len(self.neighbours)]
+        neighbour.properties(self.names[self.looks % len(self.names)])
+        self.looks += 1
 
     def teardown(self) -> None:
         """Compare everything once more, then delete it."""

@@ -34,9 +34,12 @@ TAG = re.compile(r"~\d{6}~")
 PATIENCE = 5.0
 """Seconds to look for fewer calls."""
 
+LONGEST = 20.0
+"""Seconds after which no more calls are made: the engine may be gone."""
 
-class NotOpenError(Exception):
-    """The call's handle has not been opened, or could not be."""
+
+class NotMadeError(Exception):
+    """The call was not made: its handle could not be opened, or there was no time left."""
 
 
 @frozen
@@ -48,7 +51,7 @@ class Outcome:
 
     def differs(self, right: Outcome) -> bool:
         """Return whether this is not what is right."""
-        if isinstance(self.error, NotOpenError) or isinstance(right.error, NotOpenError):
+        if isinstance(self.error, NotMadeError) or isinstance(right.error, NotMadeError):
             return False  # the opening is what differs, or what is to be left in
         if self.error is None or right.error is None:
             return (self.error is None) != (right.error is None) or not _same(self.value, right.value)
@@ -110,7 +113,11 @@ def _right(reference: Reference, opening: Opening, clock: Clock) -> Any:
 
 def _run(events: Sequence[Event], tag: str, open_one: Callable[[Opening, Clock], Any]) -> list[Outcome]:
     clock, handles, outcomes = Clock(), dict[int, Any](), list[Outcome]()
+    end = monotonic() + LONGEST
     for event in events:
+        if monotonic() > end:
+            outcomes.append(Outcome(error=NotMadeError()))
+            continue
         now = event.now
         if now is not None:
             clock.now = now
@@ -121,7 +128,7 @@ def _run(events: Sequence[Event], tag: str, open_one: Callable[[Opening, Clock],
             elif event.handle in handles:
                 outcomes.append(Outcome(_call(handles[event.handle], event, tag)))
             else:
-                outcomes.append(Outcome(error=NotOpenError()))
+                outcomes.append(Outcome(error=NotMadeError()))
         except Exception as error:
             outcomes.append(Outcome(error=error))
     for handle in handles.values():
