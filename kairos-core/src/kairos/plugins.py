@@ -141,7 +141,9 @@ def resolve(target: Any, config: Config, backend: str | None, *, asynchronous: b
             if manager is None:
                 continue
             if asynchronous and not manager.hook.kairos_open_async.get_hookimpls():
-                sync_only = _dist(point)
+                takes_all = point.name == "*"  # or so it says: then it has to be asked
+                if not takes_all or manager.hook.kairos_open(target=target, config=config.copy()) is not None:
+                    sync_only = _dist(point)
                 continue
             hooks = (manager.hook.kairos_open_async, manager.hook.kairos_open)
             ours, other = hooks if asynchronous else hooks[::-1]
