@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kairos_engines import Engine, Node, wire
+from kairos_engines import Engine, Node, start, wire
+from kairos_engines.catalogue import variable
 
 Do = Callable[[Node], object]
 
@@ -221,3 +222,16 @@ def test_a_name_that_is_no_identifier_is_refused(engine: Callable[..., Engine]) 
         engine("postgresql").database('x"; DROP DATABASE kairos; --')
     with pytest.raises(TypeError, match="redis has no databases to create"):
         engine("redis").database("x")
+
+
+@pytest.mark.parametrize("name", ["postgresql", "mariadb"])
+def test_a_server_of_the_developers_makes_databases_too(
+    name: str, engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = engine(name)
+    monkeypatch.setenv(variable(name), server.url)
+    with start(name) as own:
+        assert own.nodes == ()
+        for _ in range(2):
+            assert own.database("mine") == server.url.removesuffix("kairos") + "mine"
+    assert server.nodes[0].running
