@@ -5,6 +5,7 @@ import pytest
 from kairos_conformance import Suite
 
 
+@pytest.mark.every_python
 class TestServer(Suite):
     @classmethod
     def options_for(cls, kind):

@@ -28,9 +28,9 @@ KEYS = 1_000
 CALLS = 10
 
 Protocol = Generator[Request, list[Any], Any]
-Piece = tuple[bytes, list[int]]
-"""A name and some of its buckets."""
-Part = tuple[bytes, dict[int, list[bytes]]]
+Piece = tuple[bytes, list[bytes]]
+"""A name and some of its buckets, the last one first."""
+Part = tuple[bytes, dict[bytes, list[bytes]]]
 """The same, each bucket with some of its resolution buckets."""
 T = TypeVar("T")
 
@@ -184,12 +184,12 @@ class Catalog:
         for _ in range(3):  # a writer may add buckets meanwhile; it must not keep us for ever
             if not left:
                 break
-            indexes = yield Request([(b"ZRANGE", keys.buckets + name, b"0", b"-1") for name in left])
+            indexes = yield Request([(b"ZREVRANGE", keys.buckets + name, b"0", b"-1") for name in left])
             found = []
             for name, index in zip(left, indexes, strict=True):
                 if isinstance(index, Exception):
                     raise index
-                found.append((name, sorted(map(int, index), reverse=True)))
+                found.append((name, index))
             left = []
             for some in _slices(self._pieces(found, keys), CALLS):
                 resolutions = yield from self._resolutions(some, keys)
@@ -208,10 +208,14 @@ class Catalog:
     ) -> Iterator[Part]:
         """Cut pieces into parts with few enough resolution buckets for one script call."""
         for name, buckets in pieces:
-            part: dict[int, list[bytes]] = {}
+            if not keys.resolved:
+                yield name, {i: [] for i in buckets}
+                continue
+            start = self._start(name, keys)
+            part: dict[bytes, list[bytes]] = {}
             size = 0
             for i in buckets:
-                cells = resolutions[self._bucket_key(name, keys, i)] if keys.resolved else []
+                cells = resolutions[start + i]
                 for at in range(0, len(cells) or 1, KEYS):
                     some = cells[at : at + KEYS]
                     if part and (size + len(some) > KEYS or i in part):
@@ -254,44 +258,46 @@ class Catalog:
             raise request.missed
 
     def _resolutions(
-        self, pieces: Sequence[tuple[bytes, list[int]]], keys: IntervalKeys
+        self, pieces: Sequence[Piece], keys: IntervalKeys
     ) -> Generator[Request, list[Any], dict[bytes, list[bytes]]]:
         """Return the resolution buckets by the key of their set."""
         if not keys.resolved:
             return {}
-        sets = [self._bucket_key(name, keys, i) for name, buckets in pieces for i in buckets]
-        replies = (yield Request([(b"SMEMBERS", key) for key in sets])) if sets else []
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+        sets = [
+            start + i for name, buckets in pieces for start in (self._start(name, keys),) for i in buckets
+        ]
+        replies = yield from self._all([(b"SMEMBERS", key) for key in sets], writes=False)
         return {key: list(reply) for key, reply in zip(sets, replies, strict=True)}
 
-    def _bucket_key(self, name: bytes, keys: IntervalKeys, i: int) -> bytes:
-        return b"%b%b%b%d" % (self.place.prefix, name, keys.infix, i)
+    def _start(self, name: bytes, keys: IntervalKeys) -> bytes:
+        return b"%b%b%b" % (self.place.prefix, name, keys.infix)
 
     def _call(
-        self, name: bytes, part: Mapping[int, list[bytes]], keys: IntervalKeys, first: int | None
+        self, name: bytes, part: Mapping[bytes, list[bytes]], keys: IntervalKeys, first: int | None
     ) -> Command:
-        touched = [keys.buckets + name, keys.names]
-        numbers = [b"%d" % i for i in part]
-        living = len(part) if first is None else sum(i >= first for i in part)  # the latest come first
-        start = b"%b%b%b" % (self.place.prefix, name, keys.infix)
-        cells: list[bytes] = []
-        for number, own in zip(numbers, part.values(), strict=True):
-            key = start + number
-            touched.append(key)
-            if keys.resolved:
-                touched += [b"%b:%b" % (key, r) for r in own]
-                cells += (b"%d" % len(own), *own)
+        start = self._start(name, keys)
+        living = len(part) if first is None else sum(int(i) >= first for i in part)
+        touched, cells = [], []
+        if keys.resolved:
+            for i, own in part.items():
+                stem = b"%b%b:" % (start, i)
+                touched.append(stem[:-1])
+                touched += [stem + r for r in own]
+                cells.append(b"%d" % len(own))
+                cells += own
+        else:
+            touched = [start + i for i in part]
         return (
             b"EVALSHA",
             DELETE,
-            b"%d" % len(touched),
+            b"%d" % (2 + len(touched)),
+            keys.buckets + name,
+            keys.names,
             *touched,
             name,
-            b"%d" % len(numbers),
+            b"%d" % len(part),
             b"%d" % living,
-            *numbers,
+            *part,
             *cells,
         )
 
@@ -305,8 +311,9 @@ class Catalog:
         cells = [
             (name, i, key, key + b":" + r if r else key, r)
             for name, part in parts
+            for start in (self._start(name, keys),)
             for i, own in part.items()
-            for key in (self._bucket_key(name, keys, i),)
+            for key in (start + i,)
             for r in (own if keys.resolved else [b""])
         ]
         request = Request([(b"UNLINK", data) for _, _, _, data, _ in cells], writes=True, waits=True)
@@ -314,22 +321,18 @@ class Catalog:
         for (name, i, *_), reply in zip(cells, replies, strict=True):
             if isinstance(reply, Exception):
                 raise reply
-            if reply and (first is None or i >= first):
+            if reply and (first is None or int(i) >= first):
                 live.add(name)
-        removals: list[Command] = []
-        for name, part in parts:
-            for i, own in part.items():
-                if own:
-                    removals.append((b"SREM", self._bucket_key(name, keys, i), *own))
-        yield from self._all(removals)
-        gone = yield from self._gone(parts, keys)
         yield from self._all(
             [
-                (b"ZREM", keys.buckets + name, *(b"%d" % i for i in some))
-                for name, some in gone.items()
-                if some
+                (b"SREM", self._start(name, keys) + i, *own)
+                for name, part in parts
+                for i, own in part.items()
+                if own
             ]
         )
+        gone = yield from self._gone(parts, keys)
+        yield from self._all([(b"ZREM", keys.buckets + name, *some) for name, some in gone.items() if some])
         names = list(gone)
         counts = yield from self._all([(b"ZCARD", keys.buckets + name) for name in names])
         empty = [name for name, count in zip(names, counts, strict=True) if not count]
@@ -338,22 +341,21 @@ class Catalog:
         back: list[Command] = []
         for (name, i, key, _, r), there in zip(cells, flags, strict=True):
             if there:
-                number = b"%d" % i
                 back += [(b"SADD", key, r)] if r else []
-                back.append((b"ZADD", keys.buckets + name, number, number))
-                back.append((b"ZADD", keys.names, b"GT", number, name))
+                back.append((b"ZADD", keys.buckets + name, i, i))
+                back.append((b"ZADD", keys.names, b"GT", i, name))
         yield from self._all(back)
         if request.missed is not None:
             raise request.missed
 
     def _gone(
         self, parts: Sequence[Part], keys: IntervalKeys
-    ) -> Generator[Request, list[Any], dict[bytes, list[int]]]:
+    ) -> Generator[Request, list[Any], dict[bytes, list[bytes]]]:
         """Return, for each name, the buckets that have no resolution bucket any more."""
-        gone: dict[bytes, list[int]] = {name: [] for name, _ in parts}
+        gone: dict[bytes, list[bytes]] = {name: [] for name, _ in parts}
         wanted = [(name, i) for name, part in parts for i in part]
         if keys.resolved:
-            flags = yield from self._all([(b"EXISTS", self._bucket_key(name, keys, i)) for name, i in wanted])
+            flags = yield from self._all([(b"EXISTS", self._start(name, keys) + i) for name, i in wanted])
             wanted = [pair for pair, there in zip(wanted, flags, strict=True) if not there]
         for name, i in wanted:
             gone[name].append(i)

@@ -27,6 +27,14 @@ def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write
     if keys <= KEYS and size <= ITEMS:
         yield writes
         return
+    rows = writes[0].rows
+    shared = len(rows) == 1 and len(writes) <= KEYS and all(write.rows is rows for write in writes)
+    if shared:  # what is encoded for one bucket serves for all
+        ((name, row),) = rows.items()
+        for part in _parts(row, codec, ITEMS // len(writes) + 1):
+            own = {name: part}
+            yield [_with_rows(write, own) for write in writes]
+        return
     by_name: dict[str, list[int]] = {}
     for at, write in enumerate(writes):
         for name in write.rows:
@@ -74,16 +82,16 @@ def _with_rows(write: Write, rows: Mapping[str, Any]) -> Write:
     return Write(write.interval, write.i, write.r, write.deadline, rows)
 
 
-def _parts(row: Any, codec: KindCodec) -> Iterator[Any]:
+def _parts(row: Any, codec: KindCodec, most: int = ITEMS) -> Iterator[Any]:
     """Cut a payload that is long into some that are not."""
-    if codec.size(row) <= ITEMS:
+    if isinstance(row, str) or codec.size(row) <= most:
         yield row
         return
     if isinstance(row, dict):
         pairs = list(row.items())
-        for at in range(0, len(pairs), ITEMS // 2):
-            yield dict(pairs[at : at + ITEMS // 2])
+        for at in range(0, len(pairs), most // 2 + 1):
+            yield dict(pairs[at : at + most // 2 + 1])
         return
     values = list(row)
-    for at in range(0, len(values), ITEMS):
-        yield values[at : at + ITEMS]
+    for at in range(0, len(values), most):
+        yield values[at : at + most]

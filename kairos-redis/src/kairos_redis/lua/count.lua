@@ -31,12 +31,23 @@ local function take_back(key, increment)
   end
 end
 
-local function apply(units, at, fresh, ttls)
+local function create(key, increment, ttl)
+  if string.find(increment, '[.e]') then
+    return false
+  elseif ttl > 0 then
+    return redis.call('SET', key, increment, 'NX', 'EX', ttl)
+  end
+  return redis.call('SETNX', key, increment) == 1
+end
+
+local function apply(units, at, fresh, ttls, created)
   local old = {}
   for u = 1, units do
     local key, increment = KEYS[u], ARGV[at + u]
     local failure
-    if fresh[u] == -2 and ttls[u] > 0 and not string.find(increment, '[.e]') then
+    if created[u] then
+      failure = nil
+    elseif fresh[u] == -2 and ttls[u] > 0 and not string.find(increment, '[.e]') then
       redis.call('SET', key, increment, 'EX', ttls[u])
       ttls[u] = nil -- done
     else
@@ -51,10 +62,10 @@ local function apply(units, at, fresh, ttls)
       end
     end
     if failure then
-      for v = u, 1, -1 do
-        if fresh[v] == -2 then
+      for v = units, 1, -1 do -- those behind it may have been created
+        if fresh[v] == -2 and (v <= u or created[v]) then
           redis.call('DEL', KEYS[v])
-        elseif old[v] then
+        elseif v <= u and old[v] then
           redis.call('SET', KEYS[v], old[v], 'KEEPTTL')
         elseif v < u then
           take_back(KEYS[v], ARGV[at + v])

@@ -1,4 +1,6 @@
 -- A payload is the number of values, and each value with how often to add it.
+local create = nil
+
 local function apply(units, at)
   local done = {}
   for u = 1, units do

@@ -1,4 +1,6 @@
 -- A payload is the number of values, and the values.
+local create = nil
+
 local function apply(units, at)
   for u = 1, units do
     local first, last = at + 2, at + 1 + tonumber(ARGV[at + 1])

@@ -1,5 +1,7 @@
 -- Stores one chunk of a batch: looks at every data key, then changes them. Before this text goes the kind's own, which
--- defines `apply(units, at, fresh, ttls)`: it returns 1, or what failed and how many units have been stored all the same.
+-- defines `apply(units, at, fresh, ttls, created)`: it returns 1, or what failed and how many units have been stored all
+-- the same; and, where a payload is one argument, perhaps `create(key, payload, ttl)`: it stores a payload if the key is
+-- new, and returns whether it was.
 --
 -- KEYS  the data keys, in the order of the payloads; then every other key that may be touched
 -- ARGV  1: what to do for data keys that are new, 2: the number of writes,
@@ -21,38 +23,10 @@ local LATE = 150 -- a clock that stands still, or lags, need not make every writ
 
 local call = redis.call
 local writes = tonumber(ARGV[2])
-local units, fresh, ttls = 0, nil, nil -- fresh: unit -> what TTL said, of keys that are new (-2) or live too short
-for w = 1, writes do
-  local ttl = tonumber(ARGV[1 + 2 * w])
-  for _ = 1, tonumber(ARGV[2 + 2 * w]) do
-    units = units + 1
-    local left = call('TTL', KEYS[units])
-    if left == -2 or (left >= 0 and (ttl == 0 or ttl > left + LATE)) then
-      if not fresh then fresh, ttls = {}, {} end
-      fresh[units], ttls[units] = left, ttl
-    end
-  end
-end
-if not fresh then
-  return (apply(units, 2 + 2 * writes, {}, {}))
-end
-if ARGV[1] == '?' then
-  return 'new'
-end
-
--- Let a key live for `ttl` seconds more at least; `left` is what TTL said before it was written to
-local function outlive(key, ttl, left)
-  if left == -1 then
-    return
-  elseif ttl > left and ttl > 0 then
-    call('EXPIRE', key, ttl)
-  elseif ttl == 0 and left >= 0 then
-    call('PERSIST', key)
-  end
-end
-
 local prefix, layouts, intervals, groups, plan
-if ARGV[1] ~= '!' then
+
+-- Read what the index needs, and see whose place it is; return a refusal, or nil
+local function prepare()
   local fields, at = {}, 0
   for text in string.gmatch(ARGV[1], '([^%z]*)%z') do
     fields[#fields + 1] = text
@@ -83,7 +57,6 @@ if ARGV[1] ~= '!' then
       interval = intervals[tonumber(field())], group = tonumber(field()), i = field(), r = field(), set = tonumber(field())
     }
   end
-  -- Whose place is it? Before anything is changed
   for _, interval in ipairs(intervals) do
     local found = call('HMGET', layouts, interval.name, interval.name .. '\0steps')
     if found[1] and found[1] ~= interval.layout then
@@ -94,7 +67,54 @@ if ARGV[1] ~= '!' then
   end
 end
 
-local outcome, stored = apply(units, 2 + 2 * writes, fresh, ttls)
+-- Many keys are likely to be new: then what creates a key if it is not there saves a call for each
+local creates = create and writes > 8 and ARGV[1] ~= '?' and ARGV[1] ~= '!'
+if creates then
+  local refusal = prepare()
+  if refusal then return refusal end
+end
+
+local units, fresh, ttls = 0, {}, {} -- fresh: unit -> what TTL said, of keys that are new (-2) or live too short
+local some, created = false, {}
+local base = 2 + 2 * writes
+for w = 1, writes do
+  local ttl = tonumber(ARGV[1 + 2 * w])
+  for _ = 1, tonumber(ARGV[2 + 2 * w]) do
+    units = units + 1
+    if creates and create(KEYS[units], ARGV[base + units], ttl) then
+      fresh[units], created[units], some = -2, true, true
+    else
+      local left = call('TTL', KEYS[units])
+      if left == -2 or (left >= 0 and (ttl == 0 or ttl > left + LATE)) then
+        fresh[units], ttls[units], some = left, ttl, true
+      end
+    end
+  end
+end
+if not some then
+  return (apply(units, base, fresh, ttls, created))
+end
+if ARGV[1] == '?' then
+  return 'new'
+end
+
+-- Let a key live for `ttl` seconds more at least; `left` is what TTL said before it was written to
+local function outlive(key, ttl, left)
+  if left == -1 then
+    return
+  elseif ttl > left and ttl > 0 then
+    call('EXPIRE', key, ttl)
+  elseif ttl == 0 and left >= 0 then
+    call('PERSIST', key)
+  end
+end
+
+if not plan and ARGV[1] ~= '!' then
+  local refusal = prepare()
+  if refusal then return refusal end
+end
+
+local outcome, stored = apply(units, base, fresh, ttls, created)
 if outcome == 1 then
   stored = units
 elseif stored == 0 then
