@@ -7,11 +7,10 @@ from uuid import uuid4
 
 import pytest
 from bson import Decimal128, MaxKey, ObjectId
-from pymongo import MongoClient, WriteConcern
-from pymongo.errors import BulkWriteError, OperationFailure, WriteConcernError
+from pymongo import MongoClient
 
 from kairos import SchemaMismatch, Timeseries, Unsupported
-from kairos.errors import InvalidType, InvalidValue
+from kairos.errors import InvalidValue
 from kairos.storage import Batch, Write
 from kairos_mongo import requests as ask
 from kairos_mongo.plugin import kairos_open
@@ -391,156 +390,6 @@ def test_a_list_of_names_longer_than_a_document_can_be(url, timeseries):
         names = [f"{portion}{number:04}" + "x" * 1019 for number in range(2_000)]
         handle.bulk_insert({None: {name: [1] for name in names}})
     assert len(handle.list()) == 18_000
-
-
-# A custom fetch
-
-
-def test_a_custom_fetch_of_one_bucket(url, timeseries):
-    handle, calls = timeseries(url, "histogram"), []
-    handle.insert("n", [1, 2.5])
-
-    def fetch(handle, **keywords):
-        calls.append(keywords)
-        return getattr(handle, keywords["method"])(keywords["spec"], sort=keywords["sort"])
-
-    assert handle.get("n", "minute", fetch=fetch) == {600: {1: 1, 2.5: 1}}
-    assert handle.get("nobody", "minute", fetch=fetch) == {600: {}}
-    spec = {"kind": "histogram", "name": "n", "interval": 10}
-    assert calls[0] == {"spec": spec, "sort": None, "method": "find_one"}
-
-
-def test_a_custom_fetch_of_a_range(url, timeseries):
-    handle, calls = timeseries(url, "count"), []
-    handle.bulk_insert({600: {"n": [1]}, 660: {"n": [0.5]}})
-
-    def fetch(handle, spec, sort, method):
-        calls.append((spec, sort, method))
-        return getattr(handle, method)(spec, sort=sort)
-
-    assert handle.series("n", "minute", start=600, end=660, fetch=fetch) == {600: 1, 660: 0.5}
-    assert handle.get("n", "hour", fetch=fetch) == {600: 1, 660: 0.5}
-    order = [("interval", 1), ("resolution", 1)]
-    spec = {"kind": "count", "name": "n", "interval": {"$gte": 10, "$lte": 11}}
-    assert calls == [(spec, order, "find"), ({"kind": "count", "name": "n", "interval": 0}, order, "find")]
-    assert handle.series(["n", "n"], "minute", start=600, end=660, fetch=fetch) == {600: 2, 660: 1}
-
-
-def test_a_custom_fetch_may_change_values_and_give_any_iterable(url, timeseries):
-    handle = timeseries(url, "series")
-    handle.insert("n", [1, 2, 3])
-
-    def fetch(handle, spec, sort, method):
-        for record in handle.find(spec):
-            yield record | {"value": record["value"][:1]}
-
-    assert handle.get("n", "hour", fetch=fetch) == {600: [1]}
-
-
-def test_errors_of_a_custom_fetch_are_its_own(url, timeseries):
-    handle = timeseries(url, "series")
-    handle.insert("n", 1)
-
-    def fetch(handle, spec, sort, method):
-        yield from handle.find(spec)
-        raise KeyError("mine")
-
-    with pytest.raises(KeyError, match="mine"):
-        handle.get("n", "hour", fetch=fetch)
-
-
-@pytest.mark.parametrize("found", [5, [5], [{"value": [1]}], [{"interval": 1, "resolution": 1}]])
-def test_a_custom_fetch_that_gives_something_else(url, timeseries, found):
-    handle = timeseries(url, "series")
-    handle.insert("n", 1)
-    with pytest.raises(InvalidType, match="records with value, interval and resolution"):
-        handle.get("n", "hour", fetch=lambda *_, **__: found)
-    with pytest.raises(InvalidType, match="a record with value"):
-        handle.get("n", "minute", fetch=lambda *_, **__: {"no": "value"})
-
-
-# What is sent
-
-
-def test_a_call_sends_one_command_for_each_collection_and_one_update_for_each_document(
-    url, timeseries, commands
-):
-    handle = timeseries(url, client_config={"event_listeners": [commands]})
-    handle.insert("n", 1)
-    commands.sent.clear()
-    handle.insert("n", 1)
-    assert [command["update"] for command in commands.sent] == ["minute", "hour"]
-    commands.sent.clear()
-    handle.bulk_insert({600: {"n": [1, 2], "m": [3]}, 601: {"n": [4]}, 660: {"n": [5]}})
-    assert [(command["update"], len(command["updates"])) for command in commands.sent] == [
-        ("minute", 3),
-        ("hour", 3),
-    ]
-    assert {command["ordered"] for command in commands.sent} == {False}
-    commands.sent.clear()
-    handle.get("n", "minute")
-    handle.series("n", "minute")
-    handle.series("n", "hour")
-    assert len(commands.sent) == 3
-
-
-@pytest.mark.parametrize("bulk", [False, True])
-def test_the_callers_concerns_and_read_preference_are_used(engine, timeseries, commands, bulk):
-    url = engine("mongo", durable=True).url
-    config = {
-        "event_listeners": [commands],
-        "w": 1,
-        "journal": True,
-        "wTimeoutMS": 5000,
-        "readConcernLevel": "local",
-    }
-    handle = timeseries(url, client_config=config)
-    commands.sent.clear()
-    if bulk:
-        handle.bulk_insert({600: {"n": [1], "m": [1]}})
-    else:
-        handle.insert("n")
-    handle.get("n", "minute")
-    handle.series("n", "minute", steps=2)
-    concerns = [dict(one["writeConcern"]) for one in commands.named("update")]
-    assert concerns
-    assert all(concern == {"w": 1, "j": True, "wtimeout": 5000} for concern in concerns)
-    data = [one for one in commands.named("find") if one["find"] != "kairos_layouts"]
-    assert len(data) == 2
-    assert all(one["readConcern"] == {"level": "local"} for one in data)
-
-
-def test_a_live_database_keeps_its_own_concerns(url, timeseries, commands):
-    with MongoClient(url, event_listeners=[commands]) as client:
-        database = client.get_default_database().with_options(write_concern=WriteConcern(w=1, wtimeout=77))
-        handle = timeseries(database)
-        handle.insert("n")
-        handle.close()
-        assert client.admin.command("ping")["ok"]
-    assert {one["writeConcern"]["wtimeout"] for one in commands.named("update")} == {77}
-
-
-def test_a_write_concern_that_is_not_reached_is_raised_at_once(engine, timeseries, commands):
-    url = engine("mongo-set").url.replace("/kairos", "/concern") + "&w=5&wTimeoutMS=100"
-    timeseries(engine("mongo-set").url.replace("/kairos", "/concern")).insert("other")
-    for more in ("", "&retryWrites=false"):
-        handle = timeseries(url + more, client_config={"event_listeners": [commands]})
-        handle._handle.recorded = handle._handle.epoch  # the record of the layout would fail as well
-        commands.sent.clear()
-        with pytest.raises(OperationFailure, match="Not enough data-bearing nodes") as caught:
-            handle.insert("n")
-        assert isinstance(caught.value, WriteConcernError)
-        assert len(commands.sent) == 1
-
-
-def test_what_the_server_refuses_otherwise_is_the_drivers_error(url, database, timeseries):
-    handle = timeseries(url, intervals=PLAIN)
-    handle.insert("n")
-    database.minute.update_one({}, {"$set": {"value": "text"}})
-    with pytest.raises(BulkWriteError) as caught:
-        handle.insert("n")
-    (refused,) = caught.value.details["writeErrors"]
-    assert refused["code"] == 14
 
 
 def test_eight_may_open_and_write_a_new_place_at_once(url, database):
