@@ -23,12 +23,15 @@ class TimeUUIDs:
     """
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew, as another process must that was forked from this one."""
         self._lock = Lock()
         self._last = 0
         # A random node and clock sequence: two processes never make one and the same
-        self._tail = bytes(
-            [0x80 | os.urandom(1)[0] & 0x3F, *os.urandom(1), os.urandom(1)[0] | 1, *os.urandom(5)]
-        )
+        random = os.urandom(8)
+        self._tail = bytes((0x80 | random[0] & 0x3F, random[1], random[2] | 1)) + random[3:]
 
     def make(self, n: int) -> list[bytes]:
         """Return n of them, ascending."""
