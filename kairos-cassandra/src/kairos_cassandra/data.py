@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from cassandra.query import BatchType
@@ -309,30 +311,24 @@ class SeriesTable(DataTable):
         ]
 
     def collect(self, answers: Sequence[Rows]) -> Buckets:
-        found: dict[int, dict[int | None, list[Any]]] = {}
+        found: dict[int, dict[int | None, Any]] = {}
         pieces: set[tuple[int, int | None]] = set()
         for rows in answers:
-            cells: dict[tuple[int, int | None], list[Any]] = {}
-            for i, r, identity, value in rows:
-                cell = cells.get((i, r))
-                if cell is None:
-                    cell = cells[i, r] = []
-                cell.append((identity, value))
-            for (i, r), cell in cells.items():
+            for (i, r), cell in _cells(rows):
                 here = found.setdefault(i, {})
                 key = None if r == FLAT else r
                 if key in here:
-                    here[key] += cell
+                    here[key] = here[key] + cell
                     pieces.add((i, key))
                 else:
                     here[key] = cell
         for i, key in pieces:  # of several shards
             found[i][key].sort(key=_arrival)
         result = self.column.result
-        for cells_of_i in found.values():
-            for key, items in cells_of_i.items():
-                values = [value for _, value in items]
-                cells_of_i[key] = values if result is None else list(map(result, values))
+        for cells in found.values():
+            for key, cell in cells.items():
+                values = [row[3] for row in cell]
+                cells[key] = values if result is None else list(map(result, values))
         return found
 
 
@@ -378,8 +374,15 @@ class SetTable(DataTable):
         return found
 
 
-def _arrival(item: tuple[Any, Any]) -> tuple[int, bytes]:
-    return item[0].time, item[0].bytes
+def _cells(rows: Rows) -> Iterable[tuple[tuple[int, int], Rows]]:
+    """Return the rows of each bucket; they come in order."""
+    if rows and rows[0][:2] == rows[-1][:2]:
+        return [(rows[0][:2], rows)]
+    return [(cell, list(some)) for cell, some in groupby(rows, itemgetter(0, 1))]
+
+
+def _arrival(row: tuple[Any, ...]) -> tuple[int, bytes]:
+    return row[2].time, row[2].bytes
 
 
 def _varint(number: int) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from threading import Lock
 
 __all__ = ["TimeUUIDs"]
+
+_head = struct.Struct(">IHH").pack
 
 _EPOCH = 0x01B21DD213814000
 """From the Gregorian calendar's first day to 1970, in units of 100 ns."""
@@ -42,4 +45,4 @@ class TimeUUIDs:
 
     def _bytes(self, ticks: int) -> bytes:
         low, middle, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF | 0x1000
-        return b"%b%b%b%b" % (low.to_bytes(4), middle.to_bytes(2), high.to_bytes(2), self._tail)
+        return _head(low, middle, high) + self._tail
