@@ -1,11 +1,13 @@
 """Where rows live: generations, parts, shards, and the order of timeuuids."""
 
+import os
 from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kairos.intervals import parse_intervals, parse_zone
+from kairos_cassandra import data
 from kairos_cassandra import known as known_module
 from kairos_cassandra.known import LEASE, Memo, Shard
 from kairos_cassandra.partitions import EVERY, Cut, generation, needed, part_of, parts_of, reigns
@@ -48,11 +50,10 @@ def test_a_range_of_buckets_lies_in_its_parts(name, second, length):
     interval = parse_intervals(specs, parse_zone("America/New_York"))[name]
     first = interval.step.bucket(second)
     last = interval.step.at(interval.step.ordinal(first) + length)
-    parts = parts_of(interval, first, last)
+    parts = parts_of(interval, first, last, 1000)
     for bucket in interval.step.buckets(first, last)[:50]:
         for r in list(interval.resolutions(bucket)) or [None]:
-            assert part_of(bucket, r) in parts
-    assert len(parts) <= 3 + length * max(1, len(interval.resolutions(first))) // 100
+            assert part_of(bucket, r, 1000) in parts
 
 
 def test_timeuuids_ascend_though_the_clock_goes_back(monkeypatch):
@@ -63,6 +64,37 @@ def test_timeuuids_ascend_though_the_clock_goes_back(monkeypatch):
     assert [one.time for one in uuids] == sorted({one.time for one in uuids})
     assert {(one.version, one.variant) for one in uuids} == {(1, "specified in RFC 4122")}
     assert uuids[0].node >> 40 & 1, "a random node has the multicast bit"
+
+
+def test_a_forked_process_makes_other_timeuuids():
+    reader, writer = os.pipe()
+    if os.fork() == 0:
+        os.write(writer, data._uuids.make(1)[0])
+        os._exit(0)
+    theirs, ours = os.read(reader, 16), data._uuids.make(1)[0]
+    os.wait()
+    assert len(theirs) == len(ours) == 16
+    assert theirs[8:] != ours[8:]
+
+
+def test_late_answers_never_take_a_name_back_to_older_cuts():
+    memo = Memo()
+    old, new = {"minute": (Cut(1, EVERY),)}, {"minute": (Cut(2, EVERY),)}
+    memo.learn("a", old, 10.0)
+    memo.learn("a", new, 11.0)
+    assert memo.learn("a", old, 10.5).cuts == new
+    assert memo.get("a").until == 11.0 + LEASE
+
+
+def test_of_one_name_only_so_many_parts_are_remembered():
+    known = Memo().learn("a", {}, 0.0)
+    for part in range(1000):
+        known.shards[("second", 0, part)] = Shard()
+        known.register(("second", 0, part), 0)
+        assert (("second", 0, part), 0) in known.registered
+        assert ("second", 0, part) in known.shards
+    assert len(known.registered) <= 64
+    assert len(known.shards) <= 65
 
 
 def test_a_writer_goes_on_in_the_next_shard(monkeypatch):

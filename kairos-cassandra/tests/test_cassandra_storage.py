@@ -15,6 +15,7 @@ from cassandra.query import dict_factory
 import kairos
 from kairos.errors import InvalidValue, SchemaMismatch
 from kairos_cassandra import known
+from kairos_cassandra.rounds import Round
 from kairos_cassandra.writing import MOST_TTL, SLACK, YEAR_2038, Expiry
 
 BOTH = {"minute": {"step": 60}, "hour": {"step": 3600, "resolution": 60}}
@@ -332,3 +333,130 @@ def test_names_of_one_timeseries_among_others_with_other_intervals(open_series, 
     assert both.list() == ["b"]
     assert both.delete_all() == 1
     assert minute.list() == []
+
+
+def test_a_name_that_is_forgotten_by_the_memo_is_not_taken_for_one_that_was_never_deleted(
+    open_series, monkeypatch
+):
+    hits = open_series(type="count", table_name="forgetting")
+    hits.insert("a", 1, timestamp=0)
+    hits.delete("a")
+    hits.insert("a", 5, timestamp=0)
+    monkeypatch.setattr(known, "_NAMES", 6)
+    for number in range(5):
+        hits.insert(f"other-{number}", timestamp=0)
+    hits.bulk_insert({0: {"a": [7], "new": [1]}})
+    assert hits.get("a", "minute", timestamp=0) == {0: 12}
+    for number in range(20):
+        hits.bulk_insert({0: {"a": [1], f"new-{number}": [1]}})
+    assert hits.get("a", "minute", timestamp=0) == {0: 32}
+    assert hits.delete("a") == 1
+    assert "a" not in hits.list()
+
+
+def test_delete_all_under_a_writer_leaves_nothing_unlisted(open_series):
+    table = {"type": "count", "table_name": "all_under_writer"}
+    writer, other = open_series(**table), open_series(**table)
+    for number in range(60):
+        other.insert(f"n{number:02}", timestamp=0)
+    end = time.monotonic() + 2.5
+
+    def write():
+        while time.monotonic() < end:
+            writer.insert("x", timestamp=0)
+
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(write)
+        time.sleep(0.2)
+        while time.monotonic() < end:
+            other.delete_all()
+        job.result()
+    writer.insert("x", timestamp=0)
+    assert other.get("x", "minute", timestamp=0)[0] >= 1
+    assert other.list() == ["x"]
+    with pytest.raises(SchemaMismatch):
+        open_series(**table, intervals={"minute": {"step": 30}})
+    assert other.delete_all() == 1
+    assert other.list() == writer.list() == []
+
+
+def test_a_name_that_was_expired_and_written_by_a_warm_handle_is_listed_for_good(open_series, session):
+    now = [0.0]
+    intervals = {"minute": {"step": 60, "steps": 10}}
+    table = {"type": "count", "table_name": "expired", "intervals": intervals, "clock": lambda: now[0]}
+    warm, other = open_series(**table), open_series(**table)
+    warm.insert("x", timestamp=0)
+    now[0] = 6_000.0
+    other.expire()
+    assert other.list() == []
+    warm.insert("x", timestamp=6_000)
+    rows = session.execute(
+        "SELECT shard FROM kairos_names WHERE table_name = 'expired' AND name = 'x' ALLOW FILTERING"
+    )
+    assert any(row["shard"] >= 0 for row in rows)
+    assert other.list() == ["x"]
+
+
+def test_kinds_with_the_same_columns_never_share_a_table(open_series):
+    open_series(type="set", table_name="like_a_gauge").insert("a", [1.0, 2.0])
+    with pytest.raises(SchemaMismatch, match=r"value double .clustering.*value double .regular"):
+        open_series(type="gauge", table_name="like_a_gauge")
+
+
+def test_values_of_all_sizes_in_one_call(open_series):
+    texts = open_series(type="series", table_name="sizes", value_type="str")
+    values = ["a", *("x" * 900_000 for _ in range(12)), "b", *("y" * 80_000 for _ in range(30)), "c"]
+    texts.insert("a", values, timestamp=0)
+    assert texts.get("a", "minute", timestamp=0) == {0: values}
+
+
+@COUNTS
+def test_long_values_of_a_histogram_in_several_intervals(open_series, counts):
+    texts = open_series(type="histogram", table_name=f"long_{counts}", counts=counts, value_type="str")
+    texts.insert("a", ["x" * 30_000, "y" * 60_000], timestamp=0)
+    assert texts.get("a", "hour", timestamp=0) == {0: {"x" * 30_000: 1, "y" * 60_000: 1}}
+
+
+@pytest.mark.parametrize("kind", ["count", "series"])
+def test_deletes_hold_though_the_writers_clock_is_ahead(place, engine, open_series, kind):
+    url, _ = place
+    node = engine("cassandra").nodes[0]
+    ahead = Cluster(
+        [node.host],
+        port=node.port,
+        protocol_version=5,
+        timestamp_generator=lambda: time.time_ns() // 1000 + 20_000_000,
+        execution_profiles={EXEC_PROFILE_DEFAULT: ExecutionProfile(DCAwareRoundRobinPolicy("datacenter1"))},
+    )
+    table = {"type": kind, "table_name": f"ahead_{kind}"}
+    plain = open_series(**table)
+    early = kairos.Timeseries(ahead.connect(url.rpartition("/")[2]), intervals=BOTH, **table)
+    for _ in range(3):
+        early.insert("x", 3, timestamp=0)
+        assert plain.delete("x") == 1
+        assert plain.list() == early.list() == []
+        plain.insert("x", 4, timestamp=0)
+        assert early.get("x", "minute", timestamp=0) == {0: 4 if kind == "count" else [4]}
+        assert plain.delete("x") == 1
+    ahead.shutdown()
+
+
+def test_a_name_without_data_goes_with_a_delete(open_series):
+    hits = open_series(type="count", table_name="phantom")
+    hits.insert("x", timestamp=0)
+    storage = hits._storage
+    storage._sender.send(Round([storage._index.add_name("y", storage._index.group, 0)]))
+    assert hits.list() == ["x", "y"]
+    assert hits.delete("y") == 0
+    assert hits.list() == ["x"]
+
+
+def test_what_late_writers_put_into_dead_generations_is_removed(open_series, session):
+    table = {"type": "series", "table_name": "late"}
+    one, two = open_series(**table), open_series(**table)
+    for _ in range(3):
+        one.insert("x", 1.0, timestamp=0)
+        two.insert("x", 1.0, timestamp=0)
+        two.delete("x")
+    assert not list(session.execute("SELECT generation FROM late"))
+    assert not list(session.execute("SELECT part FROM kairos_parts WHERE table_name = 'late' AND name = 'x'"))

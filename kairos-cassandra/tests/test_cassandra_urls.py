@@ -38,11 +38,26 @@ def test_the_rest_of_a_url():
     assert parse("redis://h") is None
 
 
-def test_tls_verifies_the_servers(tmp_path):
+def test_tls_needs_to_know_whom_to_trust(tmp_path):
     assert parse("cql://h").ssl_context() is None
-    assert parse("cql://h?tls=true").ssl_context().verify_mode.name == "CERT_REQUIRED"
     with pytest.raises(InvalidValue, match="tls_ca must be a file"):
         parse(f"cql://h?tls_ca={tmp_path / 'none.pem'}").ssl_context()
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("cql://h/k", "contact_points"),
+        ("cql://h/k", "port"),
+        ("cql://me:secret@h/k", "auth_provider"),
+        ("cql://h/k?tls_ca=ca.pem", "ssl_context"),
+        ("cql://h/k?timeout=3", "execution_profiles"),
+        ("cql://h/k?local_dc=dc1", "load_balancing_policy"),
+    ],
+)
+def test_what_url_and_client_config_say_both_is_refused(url, key):
+    with pytest.raises(InvalidValue, match=f"client_config has '{key}'"):
+        kairos.Timeseries(url, intervals=MINUTE, client_config={key: object()})
 
 
 @pytest.mark.parametrize(
@@ -55,7 +70,7 @@ def test_tls_verifies_the_servers(tmp_path):
         ("cassandra://h/k-l", "keyspace"),
         ("cassandra://h/k?pool=3", "unknown parameter 'pool'"),
         ("cassandra://h/k?timeout=0", "timeout"),
-        ("cassandra://h/k?tls=yes", "tls"),
+        ("cassandra://h/k?tls=yes", "unknown parameter"),
     ],
 )
 def test_urls_that_are_refused(url, message):
@@ -89,6 +104,7 @@ def test_a_password_that_is_not_encoded_is_not_shown(url):
         ({"client_config": {"database": "a b"}}, InvalidValue, "keyspace"),
         ({"ttl": 3}, InvalidType, "unknown option 'ttl'"),
         ({"intervals": {"x" * 1025: {"step": 60}}}, InvalidValue, "1024 bytes"),
+        ({"intervals": {"x" * 1000 + str(n): {"step": 60} for n in range(40)}}, InvalidValue, "32768 bytes"),
     ],
 )
 def test_options_that_are_refused(options, error, message):

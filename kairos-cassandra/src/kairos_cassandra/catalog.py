@@ -14,7 +14,7 @@ from kairos.storage import Scope
 from .data import DataTable, place
 from .index import Group, Index, Part, cuts_by_interval, layouts_found
 from .known import LEASE, Memo, now
-from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of
+from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of, reigns
 from .reading import Slice, slices
 from .rounds import Protocol, Request, Round, Rows, together
 
@@ -64,8 +64,10 @@ class Catalog:
         groups = [group for group in layouts_found(rows)[1] if group.intervals & scope.keys()]
         names: set[str] = set()
         looked: set[str] = set()
+        notes: list[tuple[Group, set[str]]] = []
         for group in groups:
             sure, doubtful = yield from self._listed(group)
+            notes.append((group, doubtful - sure))
             if all(interval in scope and scope[interval] is None for interval in group.intervals):
                 names |= sure
             else:
@@ -74,15 +76,32 @@ class Catalog:
         for some in _chunks(sorted(looked - names), CHUNK):
             has = yield from together([self._has_any(name, scope) for name in some])
             names.update(name for name, found in zip(some, has, strict=True) if found)
+        for group, doubtful in notes:
+            yield from together([self._relist(name, group) for name in sorted(doubtful & names)])
         return names
+
+    def _relist(self, name: str, group: Group) -> Protocol[None]:
+        """List a name for good that had been doubtful, and has data."""
+        (rows,) = yield Round([self._index.cuts(name)])
+        before = group.generation(cuts_by_interval(rows))
+        yield Round([self._index.add_name(name, group, before)])
+        (rows,) = yield Round([self._index.cuts(name)])
+        after = group.generation(cuts_by_interval(rows))
+        if after != before:  # it has just been deleted
+            yield Round([self._index.drop_name(name, group, after)])
 
     def _listed(self, group: Group) -> Protocol[tuple[set[str], set[str]]]:
         """Return the names of a group in the index, and the doubtful ones."""
-        requests = [self._index.names(group)]
-        if self._data.counters:  # others are not expired by hand
-            requests.append(self._index.doubtful(group))
-        sure, *doubtful = yield Round(requests)
-        return {row[0] for row in sure}, {row[0] for rows in doubtful for row in rows}
+        sure, doubtful = yield Round([self._index.names(group), self._index.doubtful(group)])
+        return {row[0] for row in sure}, {row[0] for row in doubtful}
+
+    def is_listed(self, groups: Groups) -> Protocol[bool]:
+        """Return whether there is any name in the lists of groups."""
+        for group in groups:
+            sure, doubtful = yield from self._listed(group)
+            if sure or doubtful:
+                return True
+        return False
 
     def _has_any(self, name: str, scope: Scope) -> Protocol[bool]:
         """Return whether a name has data in a scope."""
@@ -94,7 +113,11 @@ class Catalog:
     def _has(self, name: str, interval: str, first: int | None) -> Protocol[bool]:
         found = yield from self._found(name, (interval,))
         low = LOWEST if first is None else first
-        least = None if first is None else parts_of(self._intervals[interval], first, first)[0]
+        least = (
+            None
+            if first is None
+            else parts_of(self._intervals[interval], first, first, self._data.buckets)[0]
+        )
         some = [one for one in found[interval].live(low) if least is None or one[0] >= least]
         for few in _chunks(some[::-1], 8):
             answers = yield Round(self._edges(name, interval, few, last=True))
@@ -130,7 +153,7 @@ class Catalog:
         low = LOWEST if at_least is None else at_least
         some = found[interval].live(low)
         if at_least is not None:
-            least = parts_of(self._intervals[interval], at_least, at_least)[0]
+            least = parts_of(self._intervals[interval], at_least, at_least, self._data.buckets)[0]
             some = [one for one in some if one[0] >= least]
         parts = sorted({one[0] for one in some})
         first = last = None
@@ -164,7 +187,9 @@ class Catalog:
         )
         there = self._understood(name, tuple(scope), answers, asked)
         if not any(found.parts for found in there.values()):
-            return False
+            groups = [group for group in layouts_found(layouts)[1] if group.intervals <= scope.keys()]
+            if not any((yield Round([self._index.named(name, group) for group in groups]))):
+                return False  # else its writer died before it wrote any data
         cuts = {interval: Cut(_latest(found.cuts) + 1, EVERY) for interval, found in there.items()}
         looks: list[Request] = []
         for interval, found in there.items():
@@ -192,13 +217,13 @@ class Catalog:
             The groups that there were.
         """
         requests: list[Request] = []
-        cuts = dict(self._memo.get(name).cuts)
+        cuts: dict[str, Cuts] = {}
         for interval, (found, new) in cut.items():
             requests += self._removals(name, found.parts, new)
             kept = needed((*found.cuts, new))
             requests += [self._index.drop_cut(name, interval, old) for old in found.cuts if old not in kept]
             cuts[interval] = kept
-        over = [group for group in groups if group.intervals <= emptied]
+        over = [group for group in groups if group.intervals <= cut.keys() and group.intervals <= emptied]
         requests += [self._index.drop_name(name, group, group.generation(cuts)) for group in over]
         yield Round(requests, pause=LEASE * _MARGIN)
         asked = now()
@@ -213,11 +238,13 @@ class Catalog:
             yield Round(requests)
             over = []  # who came late has put the name on the lists again
         others = [group for group in layouts_found(layouts)[1] if group.intervals & cut.keys()]
-        yield from self._unlist(name, emptied, [group for group in others if group not in over])
+        after = cuts_by_interval(answers[0])
+        yield from self._unlist(name, emptied, [group for group in others if group not in over], after)
 
-    def _unlist(self, name: str, emptied: Set[str], groups: Groups) -> Protocol[None]:
+    def _unlist(
+        self, name: str, emptied: Set[str], groups: Groups, cuts: Mapping[str, Cuts]
+    ) -> Protocol[None]:
         """Take a name off the lists of groups that have no data of it any more."""
-        cuts = self._memo.get(name).cuts
         requests = []
         for group in groups:
             others = group.intervals - emptied
@@ -248,7 +275,7 @@ class Catalog:
 
     def _part_after(self, interval: str, high: int) -> int:
         """Return the first part that can hold buckets after ``high``."""
-        return parts_of(self._intervals[interval], high + 1, high + 1)[0]
+        return parts_of(self._intervals[interval], high + 1, high + 1, self._data.buckets)[0]
 
     def expire(self, interval: str, first: int, names: Sequence[str] | None) -> Protocol[None]:
         """Remove the buckets before ``first``."""
@@ -267,6 +294,10 @@ class Catalog:
         last = self._part_after(interval, first - 1)
         before = [one for one in found.live(LOWEST, first - 1) if one[0] <= last]
         answers = yield Round(self._edges(name, interval, before, last=False))
+        ruling = {reign.generation for reign in reigns(found.cuts)}
+        dead = [part for part in found.parts if part.generation not in ruling]
+        if dead:  # who cut them off died before it removed them
+            yield Round(self._removals(name, dead, Cut(_latest(found.cuts) + 1, EVERY)))
         if any(answers):
             cut = Cut(_latest(found.cuts) + 1, first - 1)
             yield Round([self._index.add_cut(name, interval, cut)])

@@ -18,9 +18,9 @@ from kairos.errors import InvalidValue
 
 from .urls import Address
 
-__all__ = ["Shared", "Target", "of_session"]
+__all__ = ["LEGACY", "Shared", "Target", "of_session"]
 
-_LEGACY = ("load_balancing_policy", "default_retry_policy", "execution_profiles")
+LEGACY = ("load_balancing_policy", "default_retry_policy", "execution_profiles")
 """Keywords of the driver's constructor with which it takes no execution profile of ours."""
 
 _TURN = RLock()
@@ -116,7 +116,7 @@ class Target:
         if context is not None:
             config.setdefault("ssl_context", context)
         config.setdefault("protocol_version", 5)
-        if not any(key in config for key in _LEGACY):
+        if not any(key in config for key in LEGACY):
             local = DCAwareRoundRobinPolicy(address.local_dc or "")
             more = {} if address.timeout is None else {"request_timeout": address.timeout}
             profile = ExecutionProfile(load_balancing_policy=TokenAwarePolicy(local), **more)

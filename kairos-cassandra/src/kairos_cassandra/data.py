@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, ClassVar
 
 from cassandra.query import BatchType
@@ -12,8 +15,8 @@ from cassandra.query import BatchType
 from kairos.kinds import KIND_BY_NAME
 from kairos.storage import Buckets
 
-from .partitions import BUCKETS, FLAT
-from .preparing import Prepared, Values, pack_int, pack_long
+from .partitions import BUCKETS, BUCKETS_OF_MANY, FLAT
+from .preparing import Prepared, Values, far_ahead, pack_int, pack_long
 from .rounds import Request, Rows
 from .timeuuids import TimeUUIDs
 from .values import ColumnType
@@ -33,6 +36,7 @@ _COMMON = {
 _HERE = " AND ".join(f"{column} = ?" for column in PARTITION)
 _double = struct.Struct(">d").pack
 _uuids = TimeUUIDs()
+os.register_at_fork(after_in_child=_uuids.renew)
 
 Place = list[bytes]
 """The partition's columns, serialized."""
@@ -79,6 +83,26 @@ class DataTable(ABC):
         return _COMMON | {column: self.column.cql if cql == "value" else cql for column, cql in own.items()}
 
     @property
+    def buckets(self) -> int:
+        """How many buckets one partition spans."""
+        return BUCKETS_OF_MANY if self.collects else BUCKETS
+
+    @property
+    def alike(self) -> bool:
+        """Whether rows of one partition are about as long as each other."""
+        return "value" not in self.columns or self.column.cql in ("double", "bigint", "boolean", "inet")
+
+    @property
+    def key(self) -> dict[str, tuple[str, int]]:
+        """Column -> what it is to the primary key, and where in it, as Cassandra's schema says."""
+        clustering = ("i", "r", *self.clustering)
+        return (
+            {column: ("partition_key", at) for at, column in enumerate(PARTITION)}
+            | {column: ("clustering", at) for at, column in enumerate(clustering)}
+            | dict.fromkeys(self.regular, ("regular", -1))
+        )
+
+    @property
     def create(self) -> str:
         """The statement that makes the table."""
         columns = ", ".join(f"{column} {cql}" for column, cql in self.columns.items())
@@ -98,7 +122,8 @@ class DataTable(ABC):
         within = f"FROM {self.name} WHERE {_HERE} AND i >= ? AND i <= ?"
         self._first = prepare(f"SELECT i {within} LIMIT 1", 0)
         self._last = prepare(f"SELECT i {within} ORDER BY i DESC LIMIT 1", 0)
-        self._delete = prepare(f"DELETE FROM {self.name} WHERE {_HERE}", 1)
+        ahead = "" if self.counters else " USING TIMESTAMP ?"
+        self._delete = prepare(f"DELETE FROM {self.name}{ahead} WHERE {_HERE}", 1)
         self._delete_to = prepare(f"DELETE FROM {self.name} WHERE {_HERE} AND i <= ?", 1)
 
     def _writing(self) -> str:
@@ -160,8 +185,8 @@ class DataTable(ABC):
 
     def delete(self, place: Place, last: int | None) -> Request:
         """Remove a partition, or its buckets up to ``last``."""
-        if last is None:
-            return self._delete.packed(place)
+        if last is None:  # it is never written to again
+            return self._delete.packed(place if self.counters else [pack_long(far_ahead()), *place])
         return self._delete_to.packed([*place, pack_long(last)])
 
 
@@ -286,30 +311,24 @@ class SeriesTable(DataTable):
         ]
 
     def collect(self, answers: Sequence[Rows]) -> Buckets:
-        found: dict[int, dict[int | None, list[Any]]] = {}
+        found: dict[int, dict[int | None, Any]] = {}
         pieces: set[tuple[int, int | None]] = set()
         for rows in answers:
-            cells: dict[tuple[int, int | None], list[Any]] = {}
-            for i, r, identity, value in rows:
-                cell = cells.get((i, r))
-                if cell is None:
-                    cell = cells[i, r] = []
-                cell.append((identity, value))
-            for (i, r), cell in cells.items():
+            for (i, r), cell in _cells(rows):
                 here = found.setdefault(i, {})
                 key = None if r == FLAT else r
                 if key in here:
-                    here[key] += cell
+                    here[key] = here[key] + cell
                     pieces.add((i, key))
                 else:
                     here[key] = cell
         for i, key in pieces:  # of several shards
             found[i][key].sort(key=_arrival)
         result = self.column.result
-        for cells_of_i in found.values():
-            for key, items in cells_of_i.items():
-                values = [value for _, value in items]
-                cells_of_i[key] = values if result is None else list(map(result, values))
+        for cells in found.values():
+            for key, cell in cells.items():
+                values = [row[3] for row in cell]
+                cells[key] = values if result is None else list(map(result, values))
         return found
 
 
@@ -355,8 +374,15 @@ class SetTable(DataTable):
         return found
 
 
-def _arrival(item: tuple[Any, Any]) -> tuple[int, bytes]:
-    return item[0].time, item[0].bytes
+def _cells(rows: Rows) -> Iterable[tuple[tuple[int, int], Rows]]:
+    """Return the rows of each bucket; they come in order."""
+    if rows and rows[0][:2] == rows[-1][:2]:
+        return [(rows[0][:2], rows)]
+    return [(cell, list(some)) for cell, some in groupby(rows, itemgetter(0, 1))]
+
+
+def _arrival(row: tuple[Any, ...]) -> tuple[int, bytes]:
+    return row[2].time, row[2].bytes
 
 
 def _varint(number: int) -> bytes:

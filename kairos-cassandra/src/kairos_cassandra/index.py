@@ -13,8 +13,8 @@ from zlib import crc32
 from attrs import Factory, define, frozen
 from cassandra.query import BatchType
 
-from .partitions import Cut, Cuts
-from .preparing import Prepared, batches
+from .partitions import Cut, Cuts, needed
+from .preparing import Prepared, batches, far_ahead
 from .rounds import Request, Rows
 
 __all__ = ["GRACE", "TABLES", "Entry", "Group", "Index", "Part", "cuts_by_interval", "layouts_found"]
@@ -30,7 +30,7 @@ _NAMES_A_PAGE = 10_000
 _GROUP = "\0"
 """What marks a group among the layouts: no interval's name has it."""
 
-_DOUBT = 86_400
+_DOUBT = 7 * 86_400
 """How long a name stays doubtful, in seconds: longer than any write is on its way."""
 
 GRACE = {"kairos_cuts": 10_800}
@@ -81,7 +81,7 @@ class Group:
     @classmethod
     def of(cls, intervals: Iterable[str]) -> Group:
         """Return the group of some intervals."""
-        return cls(json.dumps(sorted(intervals)))
+        return cls(json.dumps(sorted(intervals), ensure_ascii=False))
 
     @property
     def intervals(self) -> frozenset[str]:
@@ -154,11 +154,12 @@ class Index:
             1,
         )
         self._drop_part = prepare(
-            f"DELETE FROM {parts} WHERE {mine} AND interval = ? AND part = ? AND generation = ? AND shard = ? "
-            "AND until = ?",
+            f"DELETE FROM {parts} USING TIMESTAMP ? WHERE {mine} "
+            "AND interval = ? AND part = ? AND generation = ? AND shard = ? AND until = ?",
             1,
         )
         here = "table_name = ? AND intervals = ? AND shard = ?"
+        self._named = prepare(f"SELECT generation FROM {names} WHERE {here} AND name = ?", 0)
         self._doubtful = prepare(f"SELECT name FROM {names} WHERE {here}", 0)
         every = ", ".join(map(str, range(NAME_SHARDS)))
         sure = f"table_name = ? AND intervals = ? AND shard IN ({every})"
@@ -169,7 +170,9 @@ class Index:
             "VALUES (?, ?, ?, ?, ?, ?) USING TTL ?",
             1,
         )
-        self._drop_name = prepare(f"DELETE FROM {names} WHERE {here} AND name = ? AND generation < ?", 1)
+        self._drop_name = prepare(
+            f"DELETE FROM {names} USING TIMESTAMP ? WHERE {here} AND name = ? AND generation < ?", 1
+        )
         self._layouts = prepare(f"SELECT interval, layout FROM {layouts} WHERE table_name = ?", 0)
         self._record = prepare(
             f"INSERT INTO {layouts} (table_name, interval, layout) VALUES (?, ?, ?) IF NOT EXISTS", 1
@@ -206,7 +209,7 @@ class Index:
     def drop_part(self, name: str, part: Part) -> Request:
         """Remove a partition from the index."""
         return self._drop_part(
-            self._table, name, part.interval, part.part, part.generation, part.shard, part.until
+            far_ahead(), self._table, name, part.interval, part.part, part.generation, part.shard, part.until
         )
 
     def register(self, found: Mapping[str, Entry]) -> list[Request]:
@@ -235,6 +238,10 @@ class Index:
         """Read the names of a group."""
         return self._names(self._table, group.text)
 
+    def named(self, name: str, group: Group) -> Request:
+        """Read whether a name is listed."""
+        return self._named(self._table, group.text, shard_of(name), name)
+
     def doubtful(self, group: Group) -> Request:
         """Read the names of a group that are doubtful."""
         return self._doubtful(self._table, group.text, DOUBTFUL)
@@ -249,7 +256,7 @@ class Index:
 
     def drop_name(self, name: str, group: Group, before: int) -> Request:
         """Remove a name's entries of older generations."""
-        return self._drop_name(self._table, group.text, shard_of(name), name, before)
+        return self._drop_name(far_ahead(), self._table, group.text, shard_of(name), name, before)
 
     # layouts
 
@@ -261,9 +268,9 @@ class Index:
         """Record a layout if there is none."""
         return self._record(self._table, interval, layout)
 
-    def record_group(self) -> Request:
-        """Record this timeseries' own group."""
-        return self._record(self._table, _GROUP + self.group.text, "")
+    def record_group(self, group: Group) -> Request:
+        """Record a group if it is not there."""
+        return self._record(self._table, _GROUP + group.text, "")
 
     def forget(self, interval: str) -> Request:
         """Remove a layout."""
@@ -292,8 +299,8 @@ def shard_of(name: str) -> int:
 
 
 def cuts_by_interval(rows: Rows) -> dict[str, Cuts]:
-    """Return the cuts of a name by interval."""
-    found: dict[str, Cuts] = {}
+    """Return the cuts of a name by interval: those that say something."""
+    found: dict[str, list[Cut]] = {}
     for interval, generation, high in rows:
-        found[interval] = (*found.get(interval, ()), Cut(generation, high))
-    return found
+        found.setdefault(interval, []).append(Cut(generation, high))
+    return {interval: needed(cuts) for interval, cuts in found.items()}

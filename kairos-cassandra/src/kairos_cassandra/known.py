@@ -22,7 +22,7 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from .partitions import Cuts
+from .partitions import Cuts, needed
 
 __all__ = ["LEASE", "SHARD_ROWS", "Known", "Memo", "Shard"]
 
@@ -32,6 +32,9 @@ LEASE = 0.002
 SHARD_ROWS = 50_000
 """How many rows one handle writes to a partition of a kind that collects values."""
 
+_CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+_PARTS = 64
+"""How many partitions of one name are remembered."""
 _NAMES = 100_000
 """How many names are remembered."""
 
@@ -87,6 +90,13 @@ class Known:
     registered: set[tuple[Part, int]] = Factory(set)
     shards: dict[Part, Shard] = Factory(dict)
 
+    def register(self, part: Part, shard: int) -> None:
+        """Remember that a partition is in the index; forget all others of the name if they are many."""
+        if len(self.registered) >= _PARTS:
+            self.registered.clear()
+            self.shards = {key: self.shards[key] for key in (part,) if key in self.shards}
+        self.registered.add((part, shard))
+
     def of(self, interval: str) -> Cuts:
         """Return the cuts of an interval."""
         return self.cuts.get(interval, ()) if self.cuts else ()
@@ -99,23 +109,29 @@ class Memo:
     _names: dict[str, Known] = Factory(dict)
 
     def get(self, name: str) -> Known:
-        """Return what is known of a name; of an unknown one, as if it had never been cut."""
+        """Return what is known of a name; of an unknown one a guess, which must not be trusted: it was never cut."""
         return self._names.get(name) or Known({}, 0.0)
 
     def learn(self, name: str, cuts: Mapping[str, Cuts], asked: float) -> Known:
         """Note cuts that were asked for at a time; return what is known now.
 
-        What is registered is forgotten if the cuts are others than before.
+        What was known stays true: answers may come in another order than they were asked for. What is registered is
+        forgotten if there are new cuts.
         """
         known = self._names.get(name)
-        if known is not None and known.cuts == cuts:
-            known.until = max(known.until, asked + LEASE)
-            return known
-        if len(self._names) >= _NAMES:
+        if known is not None:
+            if known.cuts != cuts:
+                cuts = {i: needed({*known.of(i), *cuts.get(i, ())}) for i in {*known.cuts, *cuts}}
+            if known.cuts == cuts:
+                known.until = max(known.until, asked + LEASE)
+                return known
+        elif len(self._names) >= _NAMES:
             for old in list(self._names)[: _NAMES // 2]:
                 self._names.pop(old, None)
         known = self._names[name] = Known(cuts, asked + LEASE)
         return known
 
 
-now = time.monotonic
+def now() -> float:
+    """Return seconds of a clock that never goes back, and goes on while the machine is suspended, if there is one."""
+    return time.clock_gettime(_CLOCK)

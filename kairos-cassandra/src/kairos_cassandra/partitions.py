@@ -1,7 +1,8 @@
 """Where a row lives: slices of time, and generations. Pure.
 
 A partition is one *part* of one name and interval: as many consecutive buckets of its finest step as
-:data:`BUCKETS` says. What collects values is cut again into *shards*, see :mod:`kairos_cassandra.known`.
+:data:`BUCKETS` says, or :data:`BUCKETS_OF_MANY` where a bucket has many rows. Such a part is cut into *shards*, see
+:mod:`kairos_cassandra.known`.
 
 A *cut* says that the buckets up to ``high`` were removed: what is written to them from then on goes to a
 partition of a higher *generation*, so that nothing that was removed can come back, whatever the clocks say
@@ -18,6 +19,7 @@ from kairos.intervals import Interval
 
 __all__ = [
     "BUCKETS",
+    "BUCKETS_OF_MANY",
     "EVERY",
     "FLAT",
     "Cut",
@@ -31,7 +33,10 @@ __all__ = [
 ]
 
 BUCKETS = 10_000
-"""How many buckets of the finest step one partition spans."""
+"""How many buckets of the finest step one partition spans, where each has one row."""
+
+BUCKETS_OF_MANY = 1_000
+"""How many it spans where a bucket has any number of rows: a read of one bucket asks all shards of its part."""
 
 FLAT = -(2**63)
 """The resolution bucket of an interval without resolution."""
@@ -102,14 +107,14 @@ def needed(cuts: Iterable[Cut]) -> Cuts:
     return tuple(kept)
 
 
-def part_of(i: int, r: int | None) -> int:
+def part_of(i: int, r: int | None, buckets: int) -> int:
     """Return the part in which a bucket lies: counted in the finest step that there is."""
-    return (i if r is None else r) // BUCKETS
+    return (i if r is None else r) // buckets
 
 
-def parts_of(interval: Interval, first: int, last: int) -> range:
-    """Return the parts in which the buckets from ``first`` to ``last`` can lie."""
+def parts_of(interval: Interval, first: int, last: int, buckets: int) -> range:
+    """Return the parts of so many buckets in which the buckets from ``first`` to ``last`` can lie."""
     if interval.resolution is None:
-        return range(first // BUCKETS, last // BUCKETS + 1)
+        return range(first // buckets, last // buckets + 1)
     low, high = interval.resolutions(first)[0], interval.resolutions(last)[-1]
-    return range(low // BUCKETS, high // BUCKETS + 1)
+    return range(low // buckets, high // buckets + 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 from cassandra import ConsistencyLevel
@@ -13,17 +14,18 @@ from kairos.errors import InvalidType, InvalidValue, show
 from kairos.hookspecs import hookimpl
 from kairos.storage import Config
 
-from .clusters import Target
+from .clusters import LEGACY, Target
 from .data import data_table
-from .index import TABLES
+from .index import TABLES, Group
 from .schema import check_replication
 from .storage import CassandraStorage
-from .urls import KEYSPACE, check_keyspace, parse
+from .urls import KEYSPACE, Address, check_keyspace, parse
 from .values import column_type
 
 __all__ = ["kairos_open"]
 
 _INTERVAL_BYTES = 1_024
+_INTERVALS_BYTES = 32_768
 _COUNTS = ("counter", "log")
 _LEVELS = sorted(ConsistencyLevel.name_to_value)
 
@@ -46,7 +48,20 @@ def kairos_open(target: Any, config: Config) -> CassandraStorage | None:
         return None
     database = config.client_config.pop("database", None)
     keyspace = check_keyspace(database) if database is not None else address.keyspace or KEYSPACE
+    _check_pairs(address, config.client_config)
     return _storage(Target(address, config.client_config), keyspace, config, address.consistency)
+
+
+def _check_pairs(address: Address, client_config: Mapping[str, Any]) -> None:
+    """Refuse what the URL and ``client_config`` say both."""
+    pairs = [("hosts", "contact_points"), ("hosts", "port")]
+    pairs += [("a user", "auth_provider")] if address.user is not None else []
+    pairs += [("tls_ca", "ssl_context")] if address.tls_ca is not None else []
+    pairs += [("timeout", key) for key in LEGACY] if address.timeout is not None else []
+    pairs += [("local_dc", key) for key in LEGACY] if address.local_dc is not None else []
+    for said, key in pairs:
+        if key in client_config:
+            raise InvalidValue(f"the URL has {said}, and client_config has {key!r}: say it in one place")
 
 
 def _storage(target: Any, keyspace: str, config: Config, consistency: str | None) -> CassandraStorage:
@@ -68,6 +83,11 @@ def _storage(target: Any, keyspace: str, config: Config, consistency: str | None
             raise InvalidValue(
                 f"interval {interval[:40]!r}…: its name must be at most {_INTERVAL_BYTES} bytes of UTF-8; got {size}"
             )
+    size = len(Group.of(config.intervals).text.encode())
+    if size > _INTERVALS_BYTES:
+        raise InvalidValue(
+            f"the names of all intervals must be at most {_INTERVALS_BYTES} bytes together, as JSON; got {size}"
+        )
     data = data_table(kind, counts, f'"{keyspace}"."{table_name}"', column)
     return CassandraStorage(target, keyspace, table_name, data, counts, config.intervals, level, replication)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,18 @@ from cassandra.query import BatchStatement, BatchType, BoundStatement, PreparedS
 
 from .rounds import Request
 
-__all__ = ["Once", "Prepared", "Repeatable", "Values", "batch", "batches", "pack_int", "pack_long"]
+__all__ = [
+    "Once",
+    "Prepared",
+    "Repeatable",
+    "Values",
+    "batch",
+    "batches",
+    "far_ahead",
+    "pack_int",
+    "pack_long",
+    "size",
+]
 
 Values = list[Any]
 """The values of a statement, serialized; None: null."""
@@ -55,6 +67,11 @@ class Repeatable(RetryPolicy):  # type: ignore[misc]
         return self.RETRY_NEXT_HOST, None
 
 
+def far_ahead() -> int:
+    """Return a timestamp for what removes rows that are never written again: no clock is a day ahead."""
+    return time.time_ns() // 1_000 + 86_400_000_000
+
+
 @define(eq=False)
 class Prepared:
     """A prepared statement."""
@@ -73,29 +90,28 @@ class Prepared:
         return Request(bound, self.writes)
 
 
-def batches(kind: BatchType, prepared: Prepared, many: Sequence[Values]) -> list[Request]:
+def batches(
+    kind: BatchType, prepared: Prepared, many: Sequence[Values], *, alike: bool = False
+) -> list[Request]:
     """Return requests that execute a statement with many values, serialized, all of one partition.
 
-    None is larger than the server takes without a warning, unless one row alone is.
+    None is larger than the server takes without a warning, unless one row alone is. ``alike``: rows are as long as the
+    first, within a few bytes.
     """
-    if len(many) == 1:
-        return [prepared.packed(many[0])]
-    if len(many) <= _ROWS:
-        size = _size(many[0]) + _size(many[-1])
-        if size * len(many) < _BYTES:  # rows of a partition differ little
-            return [batch(kind, prepared, many)]
     requests = []
-    start = size = 0
+    start = total = 0
+    one = size(many[0]) + 16 if alike else 0
     for at, values in enumerate(many):
-        own = _size(values)
-        if at > start and (size + own > _BYTES or at - start >= _ROWS):
+        own = one or size(values)
+        if at > start and (total + own > _BYTES or at - start >= _ROWS):
             requests.append(batch(kind, prepared, many[start:at]))
-            start, size = at, 0
-        size += own
+            start, total = at, 0
+        total += own
     return [*requests, batch(kind, prepared, many[start:])]
 
 
-def _size(values: Values) -> int:
+def size(values: Values) -> int:
+    """Return how many bytes values have."""
     return sum(len(value) for value in values if value is not None)
 
 
@@ -103,10 +119,10 @@ def batch(kind: BatchType, prepared: Prepared, many: Sequence[Values]) -> Reques
     """Return one request that executes a statement with many values, serialized; its partition is the first's."""
     bound = prepared.packed(many[0]).statement
     if len(many) == 1:
-        return Request(bound, prepared.writes)
+        return Request(bound, prepared.writes, size(many[0]))
     whole = BatchStatement(kind, bound.retry_policy, bound.consistency_level)
     whole.is_idempotent = bound.is_idempotent
     for values in many:
         bound.values = values  # the batch takes them, not the statement
         whole.add(bound)
-    return Request(whole, len(many))
+    return Request(whole, len(many), len(many) * size(many[-1]))

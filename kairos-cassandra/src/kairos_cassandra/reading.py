@@ -54,7 +54,7 @@ class Reader:
 
     def read(self, name: str, interval: str, first: int, last: int) -> Protocol[Buckets]:
         """Return the rows of a range."""
-        parts = parts_of(self._intervals[interval], first, last)
+        parts = parts_of(self._intervals[interval], first, last, self._data.buckets)
         known = self._memo.get(name)
         cuts = known.of(interval)
         asked = now()
@@ -86,7 +86,7 @@ class Reader:
 
     def partitions(self, name: str, interval: str, first: int, last: int) -> Protocol[list[Slice]]:
         """Return the partitions that have data of a range, as the index knows them."""
-        parts = parts_of(self._intervals[interval], first, last)
+        parts = parts_of(self._intervals[interval], first, last, self._data.buckets)
         asked = now()
         cuts, there = yield Round([self._index.cuts(name), self._index.parts(name, interval, parts)])
         known = self._memo.learn(name, cuts_by_interval(cuts), asked)

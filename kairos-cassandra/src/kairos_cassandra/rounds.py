@@ -32,10 +32,13 @@ class Request:
         What the driver executes.
     writes
         How many rows it writes; 0: it reads.
+    size
+        About how many bytes it has, where they may be many.
     """
 
     statement: Any
     writes: int = 0
+    size: int = 0
 
 
 @define(eq=False)

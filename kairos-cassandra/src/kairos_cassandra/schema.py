@@ -121,26 +121,35 @@ def _execute(shared: Shared, statement: str, values: tuple[Any, ...] = ()) -> li
     return list(shared.session.execute(SimpleStatement(statement), values or None, **shared.arguments))
 
 
-def _columns(shared: Shared, keyspace: str, table_name: str) -> dict[str, str] | None:
-    """Return a table's columns and their types; None if there is no such table."""
+Columns = dict[str, tuple[str, str, int]]
+"""Column -> its type, what it is to the primary key, and where in it."""
+
+
+def _columns(shared: Shared, keyspace: str, table_name: str) -> Columns | None:
+    """Return a table's columns; None if there is no such table."""
     rows = _execute(
         shared,
-        "SELECT column_name, type FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s",
+        "SELECT column_name, type, kind, position FROM system_schema.columns "
+        "WHERE keyspace_name = %s AND table_name = %s",
         (keyspace, table_name),
     )
-    return dict(rows) if rows else None
+    return {name: (cql, kind, position) for name, cql, kind, position in rows} or None
 
 
-def _required(columns: dict[str, str] | None) -> dict[str, str]:
+def _required(columns: Columns | None) -> Columns:
     if columns is None:
         raise LookupError("the table is not known everywhere yet")
     return columns
 
 
-def _check_columns(data: DataTable, table_name: str, found: Mapping[str, str]) -> None:
-    wanted = data.columns
-    if dict(found) != wanted:
-        shown = [", ".join(f"{name} {cql}" for name, cql in sorted(some.items())) for some in (found, wanted)]
+def _check_columns(data: DataTable, table_name: str, found: Columns) -> None:
+    key = data.key
+    wanted = {column: (cql, *key[column]) for column, cql in data.columns.items()}
+    if found != wanted:
+        shown = [
+            ", ".join(f"{name} {cql} ({kind})" for name, (cql, kind, _) in sorted(some.items()))
+            for some in (found, wanted)
+        ]
         raise SchemaMismatch(
             f"table {table_name!r} holds another kind, value_type or way to count: it has {shown[0]}; "
             f"a {data.kind} asks for {shown[1]}: choose another table_name"

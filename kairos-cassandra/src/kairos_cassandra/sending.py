@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 
 WINDOW = 64
 """How many statements are on their way at once."""
+BYTES = 1_000_000
+"""About how many bytes they have together: the driver refuses to send more than a connection takes."""
 
 
 @define(eq=False)
@@ -65,15 +67,17 @@ class Sender:
         answers: list[Rows] = []
         on_the_way: deque[Any] = deque()
         execute, arguments = self.session.execute_async, self.arguments
-        following = iter(requests)
+        following = deque(requests)
+        sizes = 0
         error: BaseException | None = None
         written = failed = 0
         begun = iter(requests)
         while True:
-            while error is None and len(on_the_way) < WINDOW:
-                request = next(following, None)
-                if request is None:
+            while error is None and following and len(on_the_way) < WINDOW:
+                if on_the_way and sizes + following[0].size > BYTES:
                     break
+                request = following.popleft()
+                sizes += request.size
                 try:
                     on_the_way.append(execute(request.statement, **arguments))
                 except BaseException as caught:
@@ -82,6 +86,7 @@ class Sender:
             if not on_the_way:
                 break
             request = next(begun)
+            sizes -= request.size
             try:
                 answers.append(_rows(on_the_way.popleft().result()))
             except Exception as caught:

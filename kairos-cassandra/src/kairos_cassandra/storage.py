@@ -146,11 +146,17 @@ class CassandraStorage(Storage):
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
         """Remove recorded layouts."""
+        self._forget(intervals)
+
+    def _forget(self, intervals: Sequence[str]) -> tuple[dict[str, str], list[Group]]:
+        """Remove the layouts of intervals, and the groups that have no others; return what there was."""
+        layouts, groups = self._recorded()
         forget = [self._index.forget(interval) for interval in intervals]
-        empty = [group for group in self._recorded()[1] if group.intervals <= set(intervals)]
+        empty = [group for group in groups if group.intervals <= set(intervals)]
         self._sender.run(in_turn([*forget, *map(self._index.forget_group, empty)]))
         for interval in intervals:
             self._writer.recorded.pop(interval, None)
+        return layouts, empty
 
     def write(self, batch: Batch) -> None:
         """Store a batch."""
@@ -188,6 +194,20 @@ class CassandraStorage(Storage):
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
         return self._sender.run(self._catalog.delete(names, scope))
+
+    def delete_all(self, scope: Scope) -> int:
+        """Remove all names' data, and the recorded layouts, of the intervals of ``scope``; count the names."""
+        layouts = {interval: self._intervals[interval].layout for interval in scope} | self._recorded()[0]
+        count = self.delete(list(self.names(dict.fromkeys(scope))), scope)
+        later, groups = self._forget(tuple(scope))
+        if self._index.group.intervals <= scope.keys() and self._index.group not in groups:
+            groups.append(self._index.group)
+        listed: bool = self._sender.run(self._catalog.is_listed(groups))
+        if listed:  # who wrote meanwhile may have looked at the layouts before they were forgotten
+            layouts |= later
+            lost = [self._index.record(interval, layouts[interval]) for interval in scope]
+            self._sender.run(in_turn([*lost, *map(self._index.record_group, groups)]))
+        return count
 
     def expire(self, scope: Scope, names: Sequence[str] | None) -> None:
         """Remove dead buckets; only where rows are counters."""

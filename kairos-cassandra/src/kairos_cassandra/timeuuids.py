@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from threading import Lock
 
 __all__ = ["TimeUUIDs"]
+
+_head = struct.Struct(">IHH").pack
 
 _EPOCH = 0x01B21DD213814000
 """From the Gregorian calendar's first day to 1970, in units of 100 ns."""
@@ -23,12 +26,15 @@ class TimeUUIDs:
     """
 
     def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew, as another process must that was forked from this one."""
         self._lock = Lock()
         self._last = 0
         # A random node and clock sequence: two processes never make one and the same
-        self._tail = bytes(
-            [0x80 | os.urandom(1)[0] & 0x3F, *os.urandom(1), os.urandom(1)[0] | 1, *os.urandom(5)]
-        )
+        random = os.urandom(8)
+        self._tail = bytes((0x80 | random[0] & 0x3F, random[1], random[2] | 1)) + random[3:]
 
     def make(self, n: int) -> list[bytes]:
         """Return n of them, ascending."""
@@ -39,4 +45,4 @@ class TimeUUIDs:
 
     def _bytes(self, ticks: int) -> bytes:
         low, middle, high = ticks & 0xFFFFFFFF, ticks >> 32 & 0xFFFF, ticks >> 48 & 0x0FFF | 0x1000
-        return b"%b%b%b%b" % (low.to_bytes(4), middle.to_bytes(2), high.to_bytes(2), self._tail)
+        return _head(low, middle, high) + self._tail

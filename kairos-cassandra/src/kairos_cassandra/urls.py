@@ -17,7 +17,7 @@ __all__ = ["KEYSPACE", "PORT", "Address", "check_keyspace", "parse"]
 PORT = 9042
 KEYSPACE = "kairos"
 _THRIFT = 9160
-_PARAMETERS = ("consistency", "local_dc", "timeout", "tls", "tls_ca")
+_PARAMETERS = ("consistency", "local_dc", "timeout", "tls_ca")
 
 
 @frozen
@@ -37,7 +37,7 @@ class Address:
     timeout
         How long a statement may take, in seconds; None: as the driver has it.
     tls_ca
-        A file of certificates to trust; "": those of the system. None: no TLS.
+        A file with the certificates of those who sign the nodes'. None: no TLS.
     """
 
     hosts: tuple[tuple[str, int], ...]
@@ -54,12 +54,12 @@ class Address:
         if self.tls_ca is None:
             return None
         try:
-            context = ssl.create_default_context(cafile=self.tls_ca or None)
+            context = ssl.create_default_context(cafile=self.tls_ca)
         except OSError as error:
             raise InvalidValue(
                 f"tls_ca must be a file of certificates; got {show(self.tls_ca)}: {error}"
             ) from error
-        context.check_hostname = False  # nodes are found by their addresses
+        context.check_hostname = False  # nodes are found by their addresses, and trusted by who signed them
         return context
 
 
@@ -81,9 +81,6 @@ def parse(url: str) -> Address | None:
     credentials, at, hosts = rest.rpartition("@")
     user, colon, password = credentials.partition(":")
     parameters = _parameters(query)
-    tls = parameters.get("tls", "true" if "tls_ca" in parameters else "false").lower()
-    if tls not in ("true", "false"):
-        raise InvalidValue(f"tls in a cassandra:// URL must be true or false; got {show(tls)}")
     return Address(
         _hosts(hosts),
         check_keyspace(unquote(path)) if path else None,
@@ -92,7 +89,7 @@ def parse(url: str) -> Address | None:
         parameters.get("consistency"),
         parameters.get("local_dc"),
         _timeout(parameters.get("timeout")),
-        parameters.get("tls_ca", "") if tls == "true" else None,
+        parameters.get("tls_ca"),
     )
 
 

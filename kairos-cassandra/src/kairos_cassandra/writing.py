@@ -17,8 +17,8 @@ from kairos.storage import Batch
 from .data import DataTable, place
 from .index import Entry, Index, Part, cuts_by_interval, layouts_found
 from .known import Known, Memo, Shard, now
-from .partitions import BUCKETS, generation
-from .preparing import Values, batch, batches, pack_int
+from .partitions import generation, part_of, reigns
+from .preparing import Values, batch, batches, pack_int, size
 from .rounds import Protocol, Request, Round, in_turn
 
 __all__ = ["SLACK", "Expiry", "Writer"]
@@ -32,6 +32,8 @@ YEAR_2038 = 2**31 - 2
 
 _PLACES = 8
 """One batch of counters goes over so many partitions at most: those of one insert, usually."""
+_SMALL = 4_000
+"""And has so many bytes at most: the server warns from 5 KiB on."""
 _NO_TTL = pack_int(0)
 
 Rows = list[tuple[int, "int | None", Any, int]]
@@ -98,18 +100,21 @@ class Writer:
         requests, missing = self._data_requests(groups, known)
         if missing:  # a shard is full
             yield from self._register(missing, groups, known, batch.now)
+            begun = now()
         stale = [name for name, what in known.items() if what.until < begun]
         if not stale:
             yield Round(requests)
             return
         asked = now()
         answers = yield Round([*requests, *map(self._index.cuts, stale)])
-        changed = []
+        changed: dict[str, Known] = {}
         for name, rows in zip(stale, answers[len(requests) :], strict=True):
-            if self._memo.learn(name, cuts_by_interval(rows), asked) is not known[name]:
-                changed.append(name)
+            found = self._memo.learn(name, cuts_by_interval(rows), asked)
+            if found.cuts != known[name].cuts:
+                changed[name] = found
         if changed:  # deleted before this call began, perhaps: what went there is not seen by anybody
             yield from self._write_new(batch, changed, known)
+            yield Round(self._dead_partitions(changed, groups, known))
 
     def _write_new(
         self, batch: Batch, names: Collection[str], before: Mapping[str, Known] | None
@@ -119,30 +124,55 @@ class Writer:
         With ``before``, all has been written under older cuts: only what these cuts put elsewhere is written again.
         """
         asked = now()
-        stale = [name for name in names if self._memo.get(name).until < asked]
-        looks = self._shard_looks(batch, names)
+        known = {name: self._memo.get(name) for name in names}
+        stale = [name for name, what in known.items() if what.until < asked]
+        looks = self._shard_looks(batch, known)
         own = [self._index.layouts(), *map(self._index.cuts, stale)]
         layouts, *answers = yield Round([*own, *(request for _, request in looks)])
         yield from self._check_layouts(layouts)
         for name, rows in zip(stale, answers, strict=False):
-            self._memo.learn(name, cuts_by_interval(rows), asked)
-        known = {name: self._memo.get(name) for name in names}
+            known[name] = self._memo.learn(name, cuts_by_interval(rows), asked)
         self._learn_shards(known, looks, answers[len(stale) :])
         groups = self._groups(batch, known, before)
         requests, missing = self._data_requests(groups, known)
+        if before is not None:  # what stays where it is has to be listed under the new cuts, too
+            everything = self._groups(batch, known, None)
+            kept = [key for key in everything if key not in groups]
+            missing += [(key, _shard_of(before[key[0]], key)) for key in kept]
+            groups = everything
         if missing:
             yield from self._register(missing, groups, known, batch.now)
         asked = now()
         late = [name for name, what in known.items() if what.until < asked]
         answers = yield Round([*requests, self._index.layouts(), *map(self._index.cuts, late)])
         yield from self._check_layouts(answers[len(requests)])  # a delete_all may have come between
-        rubbish: list[Request] = []
+        moved: dict[str, Known] = {}
         for name, rows in zip(late, answers[len(requests) + 1 :], strict=True):
-            if self._memo.learn(name, cuts_by_interval(rows), asked) is not known[name]:
-                # Deleted meanwhile: it counts as written before that, but its deleter may have missed these entries
-                rubbish += self._dead_entries(name, [m for m in missing if m[0][0] == name], groups)
-        if rubbish:
-            yield Round(rubbish)
+            found = self._memo.learn(name, cuts_by_interval(rows), asked)
+            if found.cuts != known[name].cuts:
+                moved[name] = found
+        if moved:
+            # Deleted meanwhile: it counts as written before that, but its deleter may have missed these entries; and
+            # what was not deleted has to be listed under the new cuts
+            yield Round(self._dead_entries(moved, missing, groups, known, batch.now))
+            yield Round(self._dead_partitions(moved, groups, known))
+            alive = [
+                (key, _shard_of(known[key[0]], key))
+                for key in groups
+                if key[0] in moved and not _is_dead(moved[key[0]], key)
+            ]
+            if alive:
+                yield from self._register(alive, groups, moved, batch.now)
+
+    def _dead_partitions(
+        self, moved: Mapping[str, Known], groups: Mapping[Key, Rows], known: Mapping[str, Known]
+    ) -> list[Request]:
+        """Return what removes what has been written to generations that are dead now: nobody else would find it."""
+        return [
+            self._data.delete(place(*key, _shard_of(known[key[0]], key)), None)
+            for key in groups
+            if key[0] in moved and _is_dead(moved[key[0]], key)
+        ]
 
     def _is_new(self, groups: Mapping[Key, Rows], known: Mapping[str, Known]) -> bool:
         """Return whether there are parts that this handle has not written to."""
@@ -160,17 +190,17 @@ class Writer:
         """Put partitions into the index."""
         yield Round(self._index.register(self._entries(missing, groups, known, at)))
         for key, shard in missing:
-            known[key[0]].registered.add((key[1:], shard))
+            known[key[0]].register(key[1:], shard)
 
     def _groups(
         self, batch: Batch, known: Mapping[str, Known], before: Mapping[str, Known] | None
     ) -> dict[Key, Rows]:
         """Return what is to be written, by part."""
         groups: dict[Key, Rows] = {}
-        ttl_of, at = self._expiry.ttl, batch.now
+        ttl_of, at, buckets = self._expiry.ttl, batch.now, self._data.buckets
         for write in batch.writes:
             interval, i, r, deadline = write.interval, write.i, write.r, write.deadline
-            part = (i if r is None else r) // BUCKETS
+            part = part_of(i, r, buckets)
             ttl = 0 if deadline is None else ttl_of(deadline, at)
             for name, payload in write.rows.items():
                 what = known.get(name)
@@ -222,24 +252,26 @@ class Writer:
         prepared, kind = data.write, data.batch_type
         if data.counters and 1 < len(placed) <= _PLACES and sum(map(len, placed)) <= 2 * _PLACES:
             rows = [row for rows in placed for row in rows]
-            if sum(len(rows[0][1]) for rows in placed) < 2_000:  # names, of bounded length together
+            if sum(map(size, rows)) < _SMALL:
                 return [batch(kind, prepared, rows)]
-        return [request for rows in placed for request in batches(kind, prepared, rows)]
+        alike = data.alike
+        return [request for rows in placed for request in batches(kind, prepared, rows, alike=alike)]
 
-    def _shard_looks(self, batch: Batch, names: Collection[str]) -> list[tuple[tuple[str, str], Request]]:
+    def _shard_looks(self, batch: Batch, known: Mapping[str, Known]) -> list[tuple[tuple[str, str], Request]]:
         """Return requests for the shards of parts that this handle has not written to."""
         if not self._data.collects:
             return []
-        wanted: dict[tuple[str, str, int], None] = {}
+        wanted: dict[tuple[str, str, int, int], None] = {}
         for write in batch.writes:
-            part = (write.i if write.r is None else write.r) // BUCKETS
+            part = part_of(write.i, write.r, self._data.buckets)
             for name in write.rows:
-                if name in names:
-                    wanted[name, write.interval, part] = None
+                if name in known:
+                    g = generation(known[name].of(write.interval), write.i)
+                    wanted[name, write.interval, g, part] = None
         return [
             ((name, interval), self._index.parts(name, interval, range(part, part + 1)))
-            for name, interval, part in wanted
-            if not any(key[0] == interval and key[2] == part for key in self._memo.get(name).shards)
+            for name, interval, g, part in wanted
+            if (interval, g, part) not in known[name].shards
         ]
 
     def _learn_shards(self, known: Mapping[str, Known], looks: Sequence[Any], answers: Sequence[Any]) -> None:
@@ -275,7 +307,7 @@ class Writer:
         """Return until when an entry is needed, the same for all who write it, and its time to live; 0: for ever."""
         if longest == math.inf:
             return 0, 0
-        length = _part_seconds(self._intervals[interval])
+        length = _part_seconds(self._intervals[interval], self._data.buckets)
         if length is None:
             return 0, 0
         until = (math.ceil((at + longest) / length) + 1) * length
@@ -283,17 +315,21 @@ class Writer:
         return (until, ttl) if ttl else (0, 0)
 
     def _dead_entries(
-        self, name: str, missing: Sequence[tuple[Key, int]], groups: Mapping[Key, Rows]
+        self,
+        moved: Mapping[str, Known],
+        missing: Sequence[tuple[Key, int]],
+        groups: Mapping[Key, Rows],
+        known: Mapping[str, Known],
+        at: float,
     ) -> list[Request]:
         """Return what removes entries that have just been made, of generations that are dead now."""
-        cuts, index = self._memo.get(name), self._index
+        index = self._index
         requests = []
-        for key, shard in missing:
-            interval, g, part = key[1:]
-            if all(generation(cuts.of(interval), i) > g for i, _, _, _ in groups[key]):
-                requests.append(index.drop_part(name, Part(interval, part, g, shard)))
-        if len(requests) == len(missing):
-            requests.append(index.drop_name(name, index.group, index.group.generation(cuts.cuts)))
+        dead = [one for one in missing if one[0][0] in moved and _is_dead(moved[one[0][0]], one[0])]
+        for name, entry in self._entries(dead, groups, known, at).items():
+            requests += [index.drop_part(name, part) for part, _ in entry.parts]
+        for name, found in moved.items():
+            requests.append(index.drop_name(name, index.group, index.group.generation(found.cuts)))
         return requests
 
     def _check_layouts(self, rows: Any) -> Protocol[None]:
@@ -305,7 +341,7 @@ class Writer:
             if interval not in there
         ]
         if self._index.group not in groups:
-            lost.append(self._index.record_group())
+            lost.append(self._index.record_group(self._index.group))
         yield from in_turn(lost)
         if len(lost) > (self._index.group not in groups):
             (rows,) = yield Round([self._index.layouts()])
@@ -317,6 +353,16 @@ class Writer:
                 raise SchemaMismatch(
                     f"interval {interval!r}: the layout of this place has changed to {found!r}"
                 )
+
+
+def _is_dead(known: Known, key: Key) -> bool:
+    """Return whether no bucket is of a partition's generation any more."""
+    return all(reign.generation != key[2] for reign in reigns(known.of(key[1])))
+
+
+def _shard_of(known: Known, key: Key) -> int:
+    shard = known.shards.get(key[1:])
+    return 0 if shard is None else shard.number
 
 
 def _names(batch: Batch) -> list[str]:
@@ -331,11 +377,11 @@ def _names(batch: Batch) -> list[str]:
     return list(names)
 
 
-def _part_seconds(interval: Interval) -> int | None:
+def _part_seconds(interval: Interval, buckets: int) -> int | None:
     """Return how much later than another one the deadline of a bucket in the same part can be; None: for ever."""
     finest = interval.resolution or interval.step
     if isinstance(finest, Relative):
-        part = finest.seconds * BUCKETS
+        part = finest.seconds * buckets
     elif finest.text == "daily":
         part = 366 * 86_400
     else:
