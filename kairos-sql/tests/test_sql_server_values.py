@@ -192,6 +192,8 @@ def test_every_kind_gives_back_what_it_took(timeseries, server_url):
         counts = Counter([*values, values[0], values[0]])
         assert histogram.get("a", "minute", timestamp=0) == {0: counts}, where
         assert histogram.series("a", "minute", start=0, end=0, collapse=True) == {0: counts}, where
+        for one in kinds.values():
+            one.close()
 
 
 REFUSED = {

@@ -96,11 +96,11 @@ class TestExactness:
         assert read(storage) == {1: {None: 2**53 + 2}}
         assert type(read(storage)[1][None]) is int
 
-    def test_sums_beyond_the_range_of_floats_are_infinite_and_not_wrong(self, timeseries, server_url):
+    def test_sums_beyond_the_range_of_floats_are_not_wrong(self, timeseries, server_url):
         counts = timeseries(server_url)
         for k in range(3):
             counts.insert("a", 1.5e308, timestamp=60 * k)
-        assert counts.series("a", "minute", start=0, end=120, collapse=True) == {0: float("inf")}
+        assert counts.series("a", "minute", start=0, end=120, collapse=True) == {0: 3 * int(1.5e308)}
         series = timeseries(server_url, "series")
         series.insert("a", [1.5e308] * 3, timestamp=0)
         assert series.series("a", "minute", start=0, end=60, collapse=True, transform="sum") == {
@@ -241,7 +241,6 @@ class TestTables:
             opened(server_url, "gauge", value_type="str")
 
     @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
-    @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
     @pytest.mark.parametrize("lacking", ["key", "numbers"])
     def test_a_ready_table_that_lacks_what_we_need_is_refused(
         self, opened, server, server_url, sa_engine, lacking
@@ -272,6 +271,7 @@ class TestTables:
         with pytest.raises(InvalidValue, match="max_allowed_packet"):
             opened(server_url, "gauge", value_type="blob", text_length=1 << 30)
 
+    @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
     def test_the_fallback_and_we_share_a_table(self, opened, batch, server, server_url, monkeypatch):
         for kind, payload in (("series", [1.0]), ("count", 1)):
             storages = [opened(server_url, kind)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -145,16 +146,23 @@ class Generic(Dialect):
 
     def look_at(self, connection: Connection) -> None:
         """Find a level of isolation where the engine commits each statement by itself."""
-        try:
-            autocommit = connection.get_isolation_level() == "AUTOCOMMIT"
-        except NotImplementedError:
-            return
-        if autocommit:
+        if self._commits_by_itself(connection):
             self._level = self.engine.dialect.default_isolation_level
             if self._level in (None, "AUTOCOMMIT"):
                 raise InvalidValue(
                     "this dialect's way to write needs transactions; give kairos an engine without AUTOCOMMIT"
                 )
+
+    def _commits_by_itself(self, connection: Connection) -> bool:
+        """Whether there are no transactions: many servers do not tell, but the engine, or the driver, does."""
+        levels = {
+            self.engine.get_execution_options().get("isolation_level"),
+            getattr(self.engine.dialect, "_on_connect_isolation_level", None),  # of create_engine
+        }
+        with suppress(NotImplementedError):
+            levels.add(connection.get_isolation_level())
+        driver = getattr(connection.connection.dbapi_connection, "autocommit", None)
+        return "AUTOCOMMIT" in levels or driver is True
 
     def begin(self, lent: Lent) -> None:
         """SQLAlchemy begins by itself."""
