@@ -122,6 +122,33 @@ class TestWriters:
         assert {type(v) for v in distinct.get("a", "minute", timestamp=0)[0]} == {type(v) for v in values}
 
 
+@pytest.mark.parametrize("server", ["postgresql", "mariadb"])
+def test_an_engine_in_autocommit_counts_once(forced, opened, batch, server, server_url, sa_engine):
+    """What begins again must have been rolled back."""
+    storages = [opened(sa_engine(server_url, isolation_level="AUTOCOMMIT")) for _ in range(2)]
+    names = "abcdef"
+
+    def work(storage):
+        for _ in range(30):
+            storage.write(batch(("minute", 1, None, dict.fromkeys(names, 1))))
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, storages))
+    assert [read(storages[0], name=name) for name in names] == [{1: {None: 60}}] * 6
+
+
+@pytest.mark.parametrize(
+    "arguments", [({"C": "40001"},), ("40P01", "deadlock"), (type("E", (), {"code": 60})(),)]
+)
+def test_drivers_tell_in_many_ways_that_a_transaction_was_given_up(arguments):
+    engine = sa.create_engine("sqlite://")
+    dialect = Generic(engine)
+    engine.dialect.name = "oracle"
+    given_up = sa.exc.DBAPIError("UPDATE", None, Exception(*arguments))
+    other = sa.exc.DBAPIError("UPDATE", None, Exception({"C": "22003"}, 5))
+    assert (dialect.rolled_back(given_up), dialect.rolled_back(other)) == (True, False)
+
+
 def test_a_row_that_is_gone_when_it_is_updated_is_a_conflict():
     engine = sa.create_engine("sqlite://")
     table, _ = tables("count", engine)

@@ -2,6 +2,7 @@
 
 import enum
 import uuid
+import zlib
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -31,6 +32,36 @@ class Reversed(sa.types.TypeDecorator):
 
     def process_result_value(self, value, dialect):
         return value[::-1]
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Levels(sa.types.TypeDecorator):
+    """Ints of a class of their own, as they reach the driver."""
+
+    impl = sa.BigInteger
+    cache_ok = True
+    python_type = int
+
+    def process_bind_param(self, value, dialect):
+        return Level(value)
+
+
+class Zipped(sa.types.TypeDecorator):
+    """Bytes, compressed."""
+
+    impl = sa.LargeBinary
+    cache_ok = True
+    python_type = bytes
+
+    def process_bind_param(self, value, dialect):
+        return zlib.compress(value)
+
+    def process_result_value(self, value, dialect):
+        return zlib.decompress(value)
 
 
 MOMENT = datetime(2024, 2, 29, 23, 59, 59, 999_999)
@@ -121,6 +152,8 @@ TYPES = {
     sa.Unicode: TEXTS,
     sa.Uuid: [uuid.UUID(int=5), uuid.UUID(int=2**127)],
     Reversed(50): ["abc", "1e3", "é"],
+    Levels: [1, 2],
+    Zipped: [b"", b"x" * 1_000],
 }
 
 
@@ -159,6 +192,8 @@ def test_every_kind_gives_back_what_it_took(timeseries, server_url):
         counts = Counter([*values, values[0], values[0]])
         assert histogram.get("a", "minute", timestamp=0) == {0: counts}, where
         assert histogram.series("a", "minute", start=0, end=0, collapse=True) == {0: counts}, where
+        for one in kinds.values():
+            one.close()
 
 
 REFUSED = {
@@ -210,6 +245,16 @@ def test_what_would_not_come_back_equal_is_refused_before_the_write(timeseries, 
             with pytest.raises((InvalidValue, InvalidType)):
                 one.bulk_insert({0: {"b": [value]}})
         assert one.list() == [], shown(value_type)
+
+
+@pytest.mark.parametrize("server", ["postgresql"])
+def test_a_type_whose_arrays_the_driver_does_not_know(timeseries, server, server_url, sa_engine):
+    with sa_engine(server_url).begin() as connection:
+        connection.exec_driver_sql("CREATE EXTENSION citext")
+    texts = timeseries(server_url, "series", value_type=postgresql.CITEXT())
+    texts.insert("a", ["xy", "b"] * 10, timestamp=0)
+    assert texts.get("a", "minute", timestamp=0) == {0: ["xy", "b"] * 10}
+    assert texts.series("a", "minute", start=0, end=60) == {0: ["xy", "b"] * 10, 60: []}
 
 
 @pytest.mark.parametrize("server", ["postgresql"])

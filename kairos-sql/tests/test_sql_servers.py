@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool, QueuePool, StaticPool
 
 from kairos.errors import InvalidValue, SchemaMismatch
 from kairos.storage import Read
-from kairos_sql import catalog
+from kairos_sql import catalog, tables
 from kairos_sql.plugin import kairos_open
 
 NAMES = [
@@ -96,6 +96,17 @@ class TestExactness:
         assert read(storage) == {1: {None: 2**53 + 2}}
         assert type(read(storage)[1][None]) is int
 
+    def test_sums_beyond_the_range_of_floats_are_not_wrong(self, timeseries, server_url):
+        counts = timeseries(server_url)
+        for k in range(3):
+            counts.insert("a", 1.5e308, timestamp=60 * k)
+        assert counts.series("a", "minute", start=0, end=120, collapse=True) == {0: 3 * int(1.5e308)}
+        series = timeseries(server_url, "series")
+        series.insert("a", [1.5e308] * 3, timestamp=0)
+        assert series.series("a", "minute", start=0, end=60, collapse=True, transform="sum") == {
+            0: float("inf")
+        }
+
     def test_years_from_1901_to_2999(self, timeseries, server_url):
         counts = timeseries(
             server_url, intervals={"m": {"step": 60}, "day": {"step": "daily", "resolution": "1h"}}
@@ -139,7 +150,8 @@ class TestTables:
             opened(server_url, "gauge", table_name="t", value_type="str")
 
     @pytest.mark.parametrize(
-        "table", ['a"b', "a b", "select", "per%cent", "a:b", "a`b", "ä€", "x;--", "[x]", "'", "%s"]
+        "table",
+        ['a"b', "a b", "select", "per%cent", "a:b", "a`b", "ä€", "x;--", "[x]", "'", "%s", "a VALUES (b"],
     )
     def test_any_name_of_a_table_works(self, opened, batch, server_url, table):
         storage = opened(server_url, table_name=table)
@@ -227,6 +239,37 @@ class TestTables:
             SchemaMismatch, match="column 'name' has room for 8, this timeseries asks for 255"
         ):
             opened(server_url, "gauge", value_type="str")
+
+    @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
+    @pytest.mark.parametrize("lacking", ["key", "numbers"])
+    def test_a_ready_table_that_lacks_what_we_need_is_refused(
+        self, opened, server, server_url, sa_engine, lacking
+    ):
+        mine = sa_engine(server_url)
+        ready, layouts = tables("series", mine)
+        metadata = sa.MetaData()
+        keys = [c.name for c in ready.primary_key.columns if lacking == "numbers" or c.name != "r"]
+        columns = [sa.Column(c.name, c.type, nullable=False, autoincrement=False) for c in ready.columns]
+        columns[4] = sa.Column("id", sa.BigInteger, autoincrement=False)
+        sa.Table("series", metadata, *columns, sa.PrimaryKeyConstraint(*keys))
+        metadata.create_all(mine)
+        layouts.create(mine)
+        message = r"primary key \(interval, name, i, id\)" if lacking == "key" else "does not count by itself"
+        with pytest.raises(SchemaMismatch, match=message):
+            opened(server_url, "series")
+
+    @pytest.mark.parametrize("server", ["mariadb"])
+    def test_a_table_without_transactions_is_refused(self, opened, server, server_url, sa_engine):
+        opened(server_url)
+        with sa_engine(server_url).begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE count ENGINE = MyISAM")
+        with pytest.raises(SchemaMismatch, match="engine MyISAM"):
+            opened(server_url)
+
+    @pytest.mark.parametrize("server", ["mariadb", "mysql"])
+    def test_values_that_no_statement_has_room_for_are_refused_at_once(self, opened, server, server_url):
+        with pytest.raises(InvalidValue, match="max_allowed_packet"):
+            opened(server_url, "gauge", value_type="blob", text_length=1 << 30)
 
     @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
     def test_the_fallback_and_we_share_a_table(self, opened, batch, server, server_url, monkeypatch):

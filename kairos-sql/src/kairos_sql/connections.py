@@ -26,9 +26,6 @@ _PATIENCE = 30.0
 _MOST_IDLE = 5
 """How many connections to a server stay open while there is nothing to do."""
 
-_TRIES = 50
-"""How often, at most."""
-
 
 class Connections:
     """Lends connections and keeps turns.
@@ -143,9 +140,11 @@ class Connections:
     def _patiently(self, attempt: Callable[[], T], error: Exception) -> T:
         """Try again what the database rolled back whole, or what was only read, with growing pauses; not for ever."""
         give_up = time.monotonic() + _PATIENCE
-        for tries in range(1, _TRIES):
-            if time.monotonic() > give_up:
-                break
+        tries = 0
+        while True:
+            tries += 1
+            if time.monotonic() > give_up or tries >= self._dialect.tries(error):
+                raise error
             self.retries += 1
             time.sleep(random.random() * min(0.001 * 2**tries, 0.25))
             try:
@@ -154,7 +153,6 @@ class Connections:
                 if not self._dialect.rolled_back(again):
                     raise
                 error = again
-        raise error
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:

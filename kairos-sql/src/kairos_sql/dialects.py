@@ -161,6 +161,10 @@ class Dialect(ABC):
         """Whether the database gave a transaction up as a whole for the sake of others: it may be sent again."""
         return False
 
+    def tries(self, error: Exception) -> int:
+        """Return how often a transaction is sent, at most, that ends in such an error."""
+        return 50
+
     def lost(self, error: Exception) -> bool:
         """Whether the connection broke: what was only read may be asked again."""
         return False
@@ -232,6 +236,14 @@ class Dialect(ABC):
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
         """Return how the database shows a column of this type, without parameters."""
 
+    def check_ready(self, connection: Connection, table: sa.Table) -> None:
+        """Raise SchemaMismatch if a table that somebody else has made lacks what kairos counts on."""
+        return None
+
+    def check_size(self, max_bytes: int | None) -> None:
+        """Raise InvalidValue if a value of so many bytes does not fit into a statement."""
+        return None
+
     @abstractmethod
     def within_limits(self, count: str, fraction: str | None) -> str | None:
         """Return the text of a CHECK that refuses a sum beyond 64 bits; None where the database does so itself."""
@@ -250,12 +262,9 @@ class Dialect(ABC):
         """Return what is selected of a count: its total, or ``count`` and ``fraction`` (None for 0)."""
         return [table.c.count, sa.func.nullif(table.c.fraction, sa.literal_column("0"))]
 
-    values_as_one: ClassVar[bool] = False
-    """Whether :meth:`values_in_order` gives them in one row, as an array."""
-
-    def values_in_order(self, table: sa.Table) -> sa.Select[Any]:
-        """Return what selects the values of a series, in order, where the conditions are still to come."""
-        return sa.select(table.c.value).order_by(table.c.id)
+    def values_in_order(self, table: sa.Table) -> tuple[sa.Select[Any], bool]:
+        """Return what selects the values of a series, in order, and whether they come as an array in one row."""
+        return sa.select(table.c.value).order_by(table.c.id), False
 
     def rows(self, cursor: Any) -> Iterable[Any]:
         """Return the rows of a cursor in the way that is fastest."""
@@ -283,6 +292,11 @@ class Dialect(ABC):
 
     processes_values: ClassVar[bool] = False
     """Whether SQLAlchemy converts what statements are given, and what they give back."""
+
+    @property
+    def exact_moments(self) -> bool:
+        """Whether :meth:`keeps_bound` knows of dates and times what their columns give back."""
+        return False
 
     @abstractmethod
     def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:

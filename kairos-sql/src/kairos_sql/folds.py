@@ -84,7 +84,9 @@ class Folds:
                 counts = cells.setdefault(r, {})
                 counts[value] = counts.get(value, 0) + int(count)
             elif self._kind == "count":
-                _, count, fraction = row[at:]
+                size, count, fraction, *largest = row[at:]
+                if largest and not math.isfinite(largest[0] * size):
+                    return None  # the sum may be anything
                 cells[r] = merge("count", [int(count), float(fraction)])
             else:
                 calculated = self._calculate(transforms, row[at:])
@@ -133,7 +135,8 @@ class Folds:
             return [sa.func.sum(c.count), c.value]
         size = sa.func.count(c.i)
         if self._kind == "count":
-            return [size, sa.func.sum(c.count), sa.func.sum(c.fraction)]
+            guard = [] if self._dialect.sums_of_floats_fail else [sa.func.max(sa.func.abs(c.fraction))]
+            return [size, sa.func.sum(c.count), sa.func.sum(c.fraction), *guard]
         return [size, *(getattr(sa.func, what)(c.value) for what in self._aggregates(transforms))]
 
     def _aggregates(self, transforms: Sequence[str]) -> list[str]:

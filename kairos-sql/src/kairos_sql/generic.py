@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, ClassVar
@@ -15,6 +16,8 @@ from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
+
+from kairos.errors import InvalidValue
 
 from . import mysql_types, postgresql_types
 from .dialects import Dialect, Lent, Lister, Lock, Rules
@@ -103,6 +106,10 @@ class Generic(Dialect):
     any_date = False
     longest_name: ClassVar[int | None] = None
 
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        self._level: Any = None
+
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
         """Return an engine as SQLAlchemy makes it."""
@@ -131,11 +138,31 @@ class Generic(Dialect):
         return super().lock()
 
     def lend(self) -> Lent:
-        """Open a SQLAlchemy connection."""
-        return _LentConnection(self.engine.connect())
+        """Open a SQLAlchemy connection, with transactions also where the engine has none by itself."""
+        connection = self.engine.connect()
+        if self._level is not None:
+            connection = connection.execution_options(isolation_level=self._level)
+        return _LentConnection(connection)
 
     def look_at(self, connection: Connection) -> None:
-        """Nothing is asked."""
+        """Find a level of isolation where the engine commits each statement by itself."""
+        if self._commits_by_itself(connection):
+            self._level = self.engine.dialect.default_isolation_level
+            if self._level in (None, "AUTOCOMMIT"):
+                raise InvalidValue(
+                    "this dialect's way to write needs transactions; give kairos an engine without AUTOCOMMIT"
+                )
+
+    def _commits_by_itself(self, connection: Connection) -> bool:
+        """Whether there are no transactions: many servers do not tell, but the engine, or the driver, does."""
+        levels = {
+            self.engine.get_execution_options().get("isolation_level"),
+            getattr(self.engine.dialect, "_on_connect_isolation_level", None),  # of create_engine
+        }
+        with suppress(NotImplementedError):
+            levels.add(connection.get_isolation_level())
+        driver = getattr(connection.connection.dbapi_connection, "autocommit", None)
+        return "AUTOCOMMIT" in levels or driver is True
 
     def begin(self, lent: Lent) -> None:
         """SQLAlchemy begins by itself."""
@@ -162,12 +189,15 @@ class Generic(Dialect):
         cause: Any = getattr(error, "orig", None)
         if cause is None or getattr(error, "connection_invalidated", False):
             return False
-        state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        if state in _ROLLED_BACK or (cause.args and cause.args[0] in _ROLLED_BACK):
-            return True
-        known = _DEADLOCKS.get(self.engine.dialect.name, frozenset())
-        numbers = (getattr(one, "code", one) for one in cause.args)
-        return any(isinstance(number, int) and abs(number) in known for number in numbers)
+        said = [getattr(cause, "sqlstate", None), getattr(cause, "pgcode", None)]
+        said += [_code(one) for one in cause.args]
+        known = _DEADLOCKS.get(self._name, frozenset())
+        states = {one for one in said if isinstance(one, str)}
+        return bool(states & _ROLLED_BACK) or any(isinstance(one, int) and abs(one) in known for one in said)
+
+    def tries(self, error: Exception) -> int:
+        """Return fewer for a constraint, which may well not be a row's key."""
+        return 8 if isinstance(error, sa.exc.IntegrityError) else super().tries(error)
 
     def lost(self, error: Exception) -> bool:
         """Ask SQLAlchemy."""
@@ -279,6 +309,11 @@ class Generic(Dialect):
 
     # Values
 
+    @property
+    def exact_moments(self) -> bool:
+        """Whether columns of dates and times are known."""
+        return self._name in _MYSQL or self._name == "postgresql"
+
     def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return types that are exact on every database."""
         if self._name in _MYSQL:
@@ -325,3 +360,8 @@ def _family(sql: TypeEngine[Any]) -> str:
     """Return what a type is about: databases call the same by many names."""
     affinity = sql._type_affinity
     return "TEXT" if affinity is None or issubclass(affinity, sa.String) else affinity.__name__.upper()
+
+
+def _code(argument: Any) -> Any:
+    """Return the code in an argument of a driver's error: pg8000 has a dict, oracledb an object."""
+    return argument.get("C") if isinstance(argument, dict) else getattr(argument, "code", argument)

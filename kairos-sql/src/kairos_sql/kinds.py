@@ -314,8 +314,8 @@ class _Series(KindTable):
         c = table.c
         place = ("interval", "name", "i", "r")
         here = [c[name] == bound(name) for name in place]
-        self._read_alone = dialect.prepare(dialect.values_in_order(table).where(*here), *place)
-        self._as_one = dialect.values_as_one
+        values, self._as_one = dialect.values_in_order(table)
+        self._read_alone = dialect.prepare(values.where(*here), *place)
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
         def extend(values: list[Any], i: int, r: int, payload: Iterable[Any]) -> None:

@@ -37,10 +37,13 @@ class Layouts:
 
     def record(self, cursor: Any, layouts: Mapping[str, str]) -> dict[str, str]:
         """Record what has no record, and return what is there now."""
-        for interval, layout in sorted(layouts.items()):
-            self._insert(cursor, (*self._place, interval, layout))
-        now = self.all(cursor)
-        return {interval: now[interval] for interval in layouts}
+        for _ in range(3):
+            for interval, layout in sorted(layouts.items()):
+                self._insert(cursor, (*self._place, interval, layout))
+            now = self.all(cursor)
+            if now.keys() >= layouts.keys():
+                break  # else a delete_all() has come between
+        return {interval: now.get(interval, layout) for interval, layout in layouts.items()}
 
     def forget(self, cursor: Any, intervals: Sequence[str]) -> None:
         """Remove the records of these intervals."""

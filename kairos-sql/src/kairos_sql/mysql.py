@@ -16,13 +16,13 @@ from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.sql import ClauseElement
 from sqlalchemy.types import TypeEngine
 
-from kairos.errors import InvalidValue
+from kairos.errors import InvalidValue, SchemaMismatch
 
 from .dialects import Lent, Lister, Rules
 from .mysql_types import adapt, keeps_bound, table_options
 from .mysql_writer import LiteralWriter
 from .rows import Writer
-from .server import Server, without_limit
+from .server import Server, compare_key, compare_numbering, without_limit
 from .statements import Lazy, Prepared, bound, compile_statement
 from .texts import literal
 from .types import BinaryText, is_exact
@@ -82,6 +82,7 @@ class MySQL(Server):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._compiling: EngineDialect | None = None
+        self._packet = 1 << 20
 
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
@@ -110,7 +111,9 @@ class MySQL(Server):
 
     def look_at(self, connection: Connection) -> None:
         """Take SQLAlchemy's dialect as it is now that it has met the server; refuse what would change values."""
-        mode, charset = connection.exec_driver_sql("SELECT @@sql_mode, @@character_set_results").one()
+        ask = "SELECT @@sql_mode, @@character_set_results, @@max_allowed_packet"
+        mode, charset, packet = connection.exec_driver_sql(ask).one()
+        self._packet = int(packet)
         if "STRICT" not in _text(mode).upper():
             raise InvalidValue(
                 "without a strict sql_mode the server stores other values than it is given; set sql_mode to "
@@ -128,9 +131,14 @@ class MySQL(Server):
     def lend(self) -> Lent:
         """Check a connection out; one of our own commits each statement by itself."""
         checkout = self.engine.raw_connection()
-        connection: Any = checkout.dbapi_connection
-        lent = Lent(checkout, connection.cursor())
-        lent.autocommit = bool(connection.get_autocommit())
+        try:
+            connection: Any = checkout.dbapi_connection
+            lent = Lent(checkout, connection.cursor())
+            self.isolate(lent)
+            lent.autocommit = bool(connection.get_autocommit())
+        except BaseException:
+            checkout.close()
+            raise
         return lent
 
     def keep(self, lent: Lent) -> None:
@@ -203,6 +211,34 @@ class MySQL(Server):
         with suppress(sa.exc.SQLAlchemyError):  # with the connection the lock is gone too
             connection.exec_driver_sql(f"SELECT RELEASE_LOCK('{_LOCK}')").all()
 
+    def check_size(self, max_bytes: int | None) -> None:
+        """Compare with the longest statement: bytes, and text that is not plain, are written as hexadecimal digits."""
+        if max_bytes is not None and 2 * max_bytes + 8_192 > self._packet:
+            raise InvalidValue(
+                f"values of up to {max_bytes} bytes do not fit into a statement: the server's max_allowed_packet is "
+                f"{self._packet}; choose a text_length of at most {(self._packet - 8_192) // 2}"
+            )
+
+    def check_ready(self, connection: Connection, table: sa.Table) -> None:
+        """Look at the engine, the primary key, and what numbers the values of a series."""
+        here = {"name": table.name, "place": table.schema}
+        where = "WHERE table_name = :name AND table_schema = coalesce(:place, database())"
+        ask = f"SELECT engine FROM information_schema.tables {where}"
+        engine = _text(connection.execute(sa.text(ask), here).scalar())
+        if engine.upper() != "INNODB":
+            raise SchemaMismatch(
+                f"table {table.name!r} has the engine {engine}, which has no transactions: kairos needs InnoDB"
+            )
+        ask = (
+            f"SELECT column_name FROM information_schema.statistics {where} "
+            "AND index_name = 'PRIMARY' ORDER BY seq_in_index"
+        )
+        compare_key(table, [_text(row[0]) for row in connection.execute(sa.text(ask), here)])
+        if "id" in table.c:
+            ask = f"SELECT extra FROM information_schema.columns {where} AND column_name = 'id'"
+            extra = _text(connection.execute(sa.text(ask), here).scalar())
+            compare_numbering(table, "auto_increment" in extra.lower(), "AUTO_INCREMENT")
+
     def already_there(self, error: Exception) -> bool:
         """Whether the table exists."""
         return _number(getattr(error, "orig", None)) == _EXISTS
@@ -257,7 +293,7 @@ class MySQL(Server):
 
     def writer(self, table: sa.Table, rules: Rules) -> Writer:
         """Return a writer of ``INSERT … ON DUPLICATE KEY UPDATE``."""
-        return LiteralWriter(table, rules, self.engine_dialect)
+        return LiteralWriter(table, rules, self.engine_dialect, min(1 << 19, self._packet // 4))
 
     def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
         """Return ``INSERT … ON DUPLICATE KEY UPDATE`` of nothing: IGNORE would ignore other errors too."""
@@ -304,6 +340,11 @@ class MySQL(Server):
         if isinstance(sql, sa.LargeBinary | sa.types._Binary):
             return None, result
         return impl.bind_processor(self.engine_dialect), result
+
+    @property
+    def exact_moments(self) -> bool:
+        """Drivers get, and give back, Python's own."""
+        return True
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
         """Whether the column has the very type."""

@@ -18,18 +18,23 @@ from .texts import literal, literals
 
 __all__ = ["LiteralWriter"]
 
-_MOST = 1 << 19
-"""About how many characters a statement has at most; servers take at least 1 MiB."""
-
 
 _FEW = 8
 """Up to so many rows, nothing is gained by looking at what they have in common."""
 
 
 class LiteralWriter:
-    """Inserts or upserts rows; what a table's AUTO_INCREMENT numbers is left to it."""
+    """Inserts or upserts rows; what a table's AUTO_INCREMENT numbers is left to it.
 
-    def __init__(self, table: sa.Table, rules: Rules, dialect: Dialect) -> None:
+    Parameters
+    ----------
+    table, rules, dialect
+        Where to, and how.
+    most
+        About how many characters a statement has at most.
+    """
+
+    def __init__(self, table: sa.Table, rules: Rules, dialect: Dialect, most: int) -> None:
         columns = [c for c in table.columns if c.autoincrement is not True]
         self._width = len(columns) - 2
         self._key = len([c for c in columns if c.primary_key]) - 2
@@ -41,9 +46,9 @@ class LiteralWriter:
             first = next(iter(table.primary_key.columns))
             statement = statement.on_duplicate_key_update(changes or {first.name: first})
         text = str(statement.compile(dialect=dialect)).replace("%%", "%")
-        self._head, _, rest = text.partition(" VALUES (")
-        self._head += " VALUES "
-        self._tail = rest.partition(")")[2]
+        # The last, since a table may be called anything
+        self._head, _, self._tail = text.rpartition(f"({', '.join(['%s'] * len(columns))})")
+        self._most = most
 
     def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
         """Return the one statement that stores batches, or what stores them in a transaction."""
@@ -58,7 +63,7 @@ class LiteralWriter:
             ) + self._tail, None
         merge = self._merge if len(batches) > 1 else None
         rows = self._literal_rows(kind, batches, merge)
-        texts = [self._head + ",".join(piece) + self._tail for piece in _pieces(rows)]
+        texts = [self._head + ",".join(piece) + self._tail for piece in _pieces(rows, self._most)]
         if len(texts) == 1:
             return texts[0], None
 
@@ -80,12 +85,12 @@ class LiteralWriter:
                 yield f"{place}{','.join(row)})"
 
 
-def _pieces(rows: Iterator[str]) -> Iterator[list[str]]:
+def _pieces(rows: Iterator[str], most: int) -> Iterator[list[str]]:
     """Yield the rows of one statement after another."""
     piece: list[str] = []
     size = 0
     for row in rows:
-        if size + len(row) > _MOST and piece:
+        if size + len(row) > most and piece:
             yield piece
             piece, size = [], 0
         piece.append(row)

@@ -21,7 +21,7 @@ from .postgresql_names import names_lister
 from .postgresql_types import adapt, keeps_bound
 from .postgresql_writer import ArrayWriter
 from .rows import Writer
-from .server import Server, without_limit
+from .server import Server, compare_key, compare_numbering, without_limit
 from .statements import bound
 from .types import is_exact
 
@@ -51,6 +51,7 @@ class PostgreSQL(Server):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
         self._compiling: EngineDialect | None = None
+        self._known = True  # whether the driver reads the type of the values in its binary form
 
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
@@ -88,10 +89,11 @@ class PostgreSQL(Server):
 
     def _set_up(self, checkout: Any) -> Lent:
         connection = checkout.dbapi_connection
-        cursor = connection.cursor(binary=True)
+        cursor = connection.cursor(binary=self._known)
         # Else each size of a number would make a prepared statement of its own
         cursor.adapters.register_dumper(int, Int8Dumper)
         lent = Lent(checkout, cursor)
+        self.isolate(lent)
         idle = (
             not connection.info.transaction_status
         )  # an event of the caller's pool may have begun something
@@ -184,6 +186,23 @@ class PostgreSQL(Server):
         found = connection.execute(ask, {"name": name}).all()
         return dict(found)
 
+    def check_ready(self, connection: Connection, table: sa.Table) -> None:
+        """Look at the primary key, and what numbers the values of a series."""
+        here = {"name": self.engine_dialect.identifier_preparer.format_table(table).replace("%%", "%")}
+        ask = (
+            "SELECT attname FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY(indkey) "
+            "WHERE indrelid = to_regclass(:name) AND indisprimary ORDER BY array_position(indkey::int[], attnum::int)"
+        )
+        compare_key(table, [row[0] for row in connection.execute(sa.text(ask), here)])
+        if "id" in table.c:
+            ask = (
+                "SELECT attidentity <> '' OR atthasdef FROM pg_attribute "
+                "WHERE attrelid = to_regclass(:name) AND attname = 'id'"
+            )
+            compare_numbering(
+                table, bool(connection.execute(sa.text(ask), here).scalar()), "an identity column"
+            )
+
     def shown_type(self, connection: Connection, sql: TypeEngine[Any]) -> str:
         """Ask the server how it calls the type, unless that is known."""
         text = sql.compile(dialect=self.engine_dialect).partition(" COLLATE ")[0]
@@ -199,11 +218,11 @@ class PostgreSQL(Server):
         """Return a writer of ``INSERT … ON CONFLICT`` from arrays."""
         return ArrayWriter(table, rules, self)
 
-    values_as_one = True
-
-    def values_in_order(self, table: sa.Table) -> sa.Select[Any]:
-        """Return an array, which costs a fifth of as many rows."""
-        return sa.select(sa.func.array_agg(postgresql.aggregate_order_by(table.c.value, table.c.id)))
+    def values_in_order(self, table: sa.Table) -> tuple[sa.Select[Any], bool]:
+        """Return an array, which costs a fifth of as many rows, of types that the driver knows."""
+        if not self._known:
+            return super().values_in_order(table)
+        return sa.select(sa.func.array_agg(postgresql.aggregate_order_by(table.c.value, table.c.id))), True
 
     def inserter(self, table: sa.Table) -> Callable[[Any, tuple[Any, ...]], None]:
         """Return ``INSERT … ON CONFLICT DO NOTHING``."""
@@ -220,7 +239,9 @@ class PostgreSQL(Server):
 
     def adapt(self, sql: TypeEngine[Any], string_length: int, text_length: int) -> TypeEngine[Any]:
         """Return types that are exact, and need no type of their own in the database."""
-        return adapt(sql, string_length)
+        sql = adapt(sql, string_length)
+        self._known = type(sql).__module__.startswith(("sqlalchemy.sql.", "kairos_sql."))
+        return sql
 
     def processors(
         self, sql: TypeEngine[Any]
@@ -230,6 +251,11 @@ class PostgreSQL(Server):
         impl = sql.dialect_impl(own)
         code = _code(sql)
         return impl.bind_processor(own), impl.result_processor(own, code)
+
+    @property
+    def exact_moments(self) -> bool:
+        """Drivers get, and give back, Python's own."""
+        return True
 
     def keeps(self, sql: TypeEngine[Any], python: type) -> bool:
         """Whether the column has the very type."""

@@ -132,6 +132,7 @@ def _present(
     if there is not None:
         wanted = {c.name: dialect.shown_type(connection, c.type) for c in table.columns}
         _compare(there, wanted, kind, table.name)
+        dialect.check_ready(connection, table)
         _compare_lengths(dialect.column_lengths(connection, table), table)
     return there is not None, has_layouts is not None
 

@@ -9,11 +9,14 @@ from functools import partial
 from threading import RLock
 from typing import Any, ClassVar
 
+import sqlalchemy as sa
 from sqlalchemy.pool import StaticPool
+
+from kairos.errors import SchemaMismatch
 
 from .dialects import Dialect, Lent, Lock
 
-__all__ = ["Server", "without_limit"]
+__all__ = ["Server", "compare_key", "compare_numbering", "without_limit"]
 
 _STALE = 60.0
 """After so many idle seconds a connection is asked whether it is still there."""
@@ -38,6 +41,14 @@ class Server(Dialect):
     def lock(self) -> Lock:
         """Return a lock of each timeseries' own: others write on connections of their own at the same time."""
         return super().lock() if self.one_connection else RLock()
+
+    def isolate(self, lent: Lent) -> None:
+        """Give a connection the level of isolation that an option of the engine asks for, until it goes back."""
+        level: Any = self.engine.get_execution_options().get("isolation_level")
+        if level is not None:
+            dialect, connection = self.engine.dialect, lent.checkout.dbapi_connection
+            dialect.set_isolation_level(connection, level)
+            lent.leave = partial(dialect.reset_isolation_level, connection)
 
     def usable(self, lent: Lent) -> bool:
         """Whether a connection still works: one that has something to say, or has long been idle, is asked."""
@@ -75,6 +86,23 @@ class Server(Dialect):
     def table_key(self, table_name: str) -> str:
         """Return the name: it is quoted, so each is its own."""
         return table_name
+
+
+def compare_key(table: sa.Table, there: list[str]) -> None:
+    """Raise if a table has another primary key."""
+    wanted = [c.name for c in table.primary_key.columns]
+    if there != wanted:
+        raise SchemaMismatch(
+            f"table {table.name!r} has the primary key ({', '.join(there)}); kairos needs ({', '.join(wanted)})"
+        )
+
+
+def compare_numbering(table: sa.Table, numbered: bool, how: str) -> None:
+    """Raise if a series' table does not number its values."""
+    if not numbered:
+        raise SchemaMismatch(
+            f"table {table.name!r}: column 'id' does not count by itself; kairos needs {how}"
+        )
 
 
 def without_limit(client_config: dict[str, Any]) -> dict[str, Any]:

@@ -90,6 +90,7 @@ class SQLStorage(Storage):
         """Look at the engine, create what is missing, compile the statements."""
         with self._connections.connect() as connection:
             self._dialect.look_at(connection)
+            self._dialect.check_size(self._column.values.max_bytes)
             self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
             make_ready(connection, self._dialect, self._kind, self._table, self._layouts_table)
         # A dialect compiles rightly only once it has met its server

@@ -37,6 +37,7 @@ _BY_PYTHON: dict[type, str] = {
     time: "time",
 }
 _GENERIC = frozenset(_BY_PYTHON) | {timedelta, UUID}
+_MOMENTS = (sa.Date, sa.DateTime, sa.Time)
 _SIMPLE: dict[type, type[TypeEngine[Any]]] = {
     float: sa.Float,
     int: sa.Integer,
@@ -105,6 +106,7 @@ def column_type(value_type: Any, string_length: int, text_length: int, dialect: 
     result: Convert | None = None
     if not _is_simple(sql, python):
         bind, result = dialect.processors(sql)
+        bind = None if bind is None else _plain(bind)
     own_processing = dialect.processes_values  # what SQLAlchemy executes it converts itself
     numbers = python is Decimal
     values = Values(
@@ -225,6 +227,8 @@ def _convert(
         return None
     if type(sql) in (sa.DateTime, sa.Time) and not sql.timezone:  # type: ignore[attr-defined]
         return _refuse_zone
+    if dialect.exact_moments and type(sql).__module__.startswith("sqlalchemy.") and isinstance(sql, _MOMENTS):
+        return _check_bound(sql, dialect)
     return _round_trip(sql, bind, result, dialect)
 
 
@@ -235,6 +239,32 @@ def _refuse_zone(value: datetime | time) -> datetime | time:
             "for example with write_func"
         )
     return value
+
+
+def _check_bound(sql: TypeEngine[Any], dialect: Dialect) -> Convert:
+    """Return a check of values that the driver gets, and gives back, as they are."""
+
+    def convert(value: Any) -> Any:
+        if not dialect.keeps_bound(sql, value):
+            raise InvalidValue(f"value_type {sql!r} would not give back {value!r}")
+        return value
+
+    return convert
+
+
+def _plain(bind: Convert) -> Convert:
+    """Return a processor that gives the driver values of the base types, as they are written into statements."""
+
+    def convert(value: Any) -> Any:
+        sent = bind(value)
+        if type(sent) in _CANONICAL:
+            return sent
+        sent = getattr(sent, "obj", sent)  # psycopg wraps bytes
+        bases: tuple[Callable[[Any], Any], ...] = (int, float, str, bytes)
+        base = next((kind for kind in bases if isinstance(sent, kind)), None)  # type: ignore[arg-type]
+        return sent if base is None else base(sent)
+
+    return convert
 
 
 def _round_trip(
