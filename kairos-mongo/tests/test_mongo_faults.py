@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,16 @@ WORKER = Path(__file__).parent / "workers" / "write.py"
 PLAIN = {"minute": {"step": 60}}
 ROWS = {"count": 1, "series": [1], "histogram": {1: 1}}
 TWICE = {"count": 2, "series": [1, 1], "histogram": {1: 2}}
+
+
+@pytest.fixture
+def proxies():
+    """Return a function that puts a proxy in front of a node; to be asked for before `timeseries`.
+
+    It is there until the timeseries is closed: a client that is closed without its server looks for it for 30 seconds.
+    """
+    with ExitStack() as stack:
+        yield lambda node: stack.enter_context(Proxy(node.host, node.port))
 
 
 def is_update(data):
@@ -69,57 +80,57 @@ def results(processes, seconds):
 
 @pytest.mark.parametrize("names", [1, 3], ids=["insert", "bulk"])
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_a_standalones_lost_reply_raises_and_nothing_is_sent_again(engine, timeseries, kind, names):
+def test_a_standalones_lost_reply_raises_and_nothing_is_sent_again(proxies, engine, timeseries, kind, names):
     node = engine("mongo").nodes[0]
-    with Proxy(node.host, node.port) as proxy:
-        handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-{kind}-{names}", kind, intervals=PLAIN)
-        inserts = {600: {f"n{number}": [1] for number in range(names)}}
-        handle.bulk_insert({600: {"other": [1]}})  # the layout is recorded
-        proxy.drop_when(is_update)
-        with pytest.raises(AutoReconnect):
-            handle.bulk_insert(inserts)
-        assert proxy.dropped == 1
-        for name in inserts[600]:
-            assert handle.get(name, "minute") == {600: ROWS[kind]}
+    proxy = proxies(node)
+    handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-{kind}-{names}", kind, intervals=PLAIN)
+    inserts = {600: {f"n{number}": [1] for number in range(names)}}
+    handle.bulk_insert({600: {"other": [1]}})  # the layout is recorded
+    proxy.drop_when(is_update)
+    with pytest.raises(AutoReconnect):
         handle.bulk_insert(inserts)
-        for name in inserts[600]:
-            assert handle.get(name, "minute") == {600: TWICE[kind]}
+    assert proxy.dropped == 1
+    for name in inserts[600]:
+        assert handle.get(name, "minute") == {600: ROWS[kind]}
+    handle.bulk_insert(inserts)
+    for name in inserts[600]:
+        assert handle.get(name, "minute") == {600: TWICE[kind]}
 
 
 @pytest.mark.parametrize("names", [1, 3], ids=["insert", "bulk"])
 @pytest.mark.parametrize("kind", list(ROWS))
 def test_a_sets_lost_reply_is_asked_for_again_and_the_write_is_there_once(
-    engine, timeseries, commands, kind, names
+    proxies, engine, timeseries, commands, kind, names
 ):
     node = primary(engine("mongo-set"))
-    with Proxy(node.host, node.port) as proxy:
-        url = f"mongodb://127.0.0.1:{proxy.port}/lost-{kind}-{names}?directConnection=true"
-        config = {"event_listeners": [commands]}
-        handle = timeseries(url, kind, intervals=PLAIN, client_config=config)
-        inserts = {600: {f"n{number}": [1] for number in range(names)}}
-        handle.bulk_insert({600: {"other": [1]}})
-        commands.sent.clear()
-        proxy.drop_when(is_update)
-        handle.bulk_insert(inserts)
-        assert proxy.dropped == 1
-        first, again = commands.named("update")
-        assert (first["txnNumber"], first["lsid"]) == (again["txnNumber"], again["lsid"])
-        for name in inserts[600]:
-            assert handle.get(name, "minute") == {600: ROWS[kind]}
+    proxy = proxies(node)
+    url = f"mongodb://127.0.0.1:{proxy.port}/lost-{kind}-{names}?directConnection=true"
+    config = {"event_listeners": [commands]}
+    handle = timeseries(url, kind, intervals=PLAIN, client_config=config)
+    inserts = {600: {f"n{number}": [1] for number in range(names)}}
+    handle.bulk_insert({600: {"other": [1]}})
+    commands.sent.clear()
+    proxy.drop_when(is_update)
+    handle.bulk_insert(inserts)
+    assert proxy.dropped == 1
+    first, again = commands.named("update")
+    assert (first["txnNumber"], first["lsid"]) == (again["txnNumber"], again["lsid"])
+    for name in inserts[600]:
+        assert handle.get(name, "minute") == {600: ROWS[kind]}
 
 
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(engine, timeseries, kind):
+def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(proxies, engine, timeseries, kind):
     node = primary(engine("mongo-set"))
-    with Proxy(node.host, node.port) as proxy:
-        url = f"mongodb://127.0.0.1:{proxy.port}/lost-both-{kind}?directConnection=true"
-        handle = timeseries(url, kind, intervals=PLAIN)
-        handle.insert("other", 1)
-        proxy.drop_when(is_update, 2)
-        with pytest.raises(AutoReconnect):
-            handle.insert("n", 1)
-        assert proxy.dropped == 2
-        assert handle.get("n", "minute") == {600: ROWS[kind]}
+    proxy = proxies(node)
+    url = f"mongodb://127.0.0.1:{proxy.port}/lost-both-{kind}?directConnection=true"
+    handle = timeseries(url, kind, intervals=PLAIN)
+    handle.insert("other", 1)
+    proxy.drop_when(is_update, 2)
+    with pytest.raises(AutoReconnect):
+        handle.insert("n", 1)
+    assert proxy.dropped == 2
+    assert handle.get("n", "minute") == {600: ROWS[kind]}
 
 
 def is_insert(data):
@@ -128,67 +139,67 @@ def is_insert(data):
 
 
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_many_new_documents_whose_reply_is_lost(engine, timeseries, kind):
+def test_many_new_documents_whose_reply_is_lost(proxies, engine, timeseries, kind):
     """Half of 60 documents are there already: 30 are inserted, 30 are refused, and nobody hears of it."""
     names = [f"n{number:02}" for number in range(60)]
     for server, more in (("mongo", ""), ("mongo-set", "?directConnection=true")):
         node = primary(engine(server))
-        with Proxy(node.host, node.port) as proxy:
-            url = f"mongodb://127.0.0.1:{proxy.port}/lost-many-{kind}{more}"
-            handle = timeseries(url, kind, intervals=PLAIN)
-            handle.bulk_insert({600: {name: [1] for name in names[:30]}})
-            proxy.drop_when(is_insert)
-            if more:
+        proxy = proxies(node)
+        url = f"mongodb://127.0.0.1:{proxy.port}/lost-many-{kind}{more}"
+        handle = timeseries(url, kind, intervals=PLAIN)
+        handle.bulk_insert({600: {name: [1] for name in names[:30]}})
+        proxy.drop_when(is_insert)
+        if more:
+            handle.bulk_insert({600: {name: [1] for name in names}})
+        else:
+            with pytest.raises(AutoReconnect):
                 handle.bulk_insert({600: {name: [1] for name in names}})
-            else:
-                with pytest.raises(AutoReconnect):
-                    handle.bulk_insert({600: {name: [1] for name in names}})
-            assert proxy.dropped == 1
-            old = TWICE[kind] if more else ROWS[kind]
-            assert [handle.get(name, "minute")[600] for name in names] == [old] * 30 + [ROWS[kind]] * 30
+        assert proxy.dropped == 1
+        old = TWICE[kind] if more else ROWS[kind]
+        assert [handle.get(name, "minute")[600] for name in names] == [old] * 30 + [ROWS[kind]] * 30
 
 
-def test_a_set_without_retryable_writes_is_treated_like_a_standalone(engine, timeseries):
+def test_a_set_without_retryable_writes_is_treated_like_a_standalone(proxies, engine, timeseries):
     node = primary(engine("mongo-set"))
-    with Proxy(node.host, node.port) as proxy:
-        url = f"mongodb://127.0.0.1:{proxy.port}/not-retried?directConnection=true&retryWrites=false"
-        handle = timeseries(url, intervals=PLAIN)
+    proxy = proxies(node)
+    url = f"mongodb://127.0.0.1:{proxy.port}/not-retried?directConnection=true&retryWrites=false"
+    handle = timeseries(url, intervals=PLAIN)
+    handle.insert("n", 1)
+    proxy.drop_when(is_update)
+    with pytest.raises(AutoReconnect):
         handle.insert("n", 1)
-        proxy.drop_when(is_update)
-        with pytest.raises(AutoReconnect):
-            handle.insert("n", 1)
-        assert handle.get("n", "minute") == {600: 2}
+    assert handle.get("n", "minute") == {600: 2}
 
 
-def test_a_read_whose_reply_is_lost_is_asked_again(engine, timeseries):
+def test_a_read_whose_reply_is_lost_is_asked_again(proxies, engine, timeseries):
     node = engine("mongo").nodes[0]
-    with Proxy(node.host, node.port) as proxy:
-        handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-read", intervals=PLAIN)
-        handle.bulk_insert({540: {"n": [1]}, 600: {"n": [2]}})
-        for read, answer in (
-            (lambda: handle.get("n", "minute"), {600: 2}),
-            (lambda: handle.series("n", "minute", steps=2), {540: 1, 600: 2}),
-            (handle.list, ["n"]),
-        ):
-            before = proxy.dropped
-            proxy.drop_when(lambda data: b"minute" in data)
-            assert read() == answer
-            assert proxy.dropped == before + 1
+    proxy = proxies(node)
+    handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-read", intervals=PLAIN)
+    handle.bulk_insert({540: {"n": [1]}, 600: {"n": [2]}})
+    for read, answer in (
+        (lambda: handle.get("n", "minute"), {600: 2}),
+        (lambda: handle.series("n", "minute", steps=2), {540: 1, 600: 2}),
+        (handle.list, ["n"]),
+    ):
+        before = proxy.dropped
+        proxy.drop_when(lambda data: b"minute" in data)
+        assert read() == answer
+        assert proxy.dropped == before + 1
 
 
 @pytest.mark.parametrize(("more", "lost"), [("", 2), ("?retryReads=false", 1)])
-def test_a_read_is_asked_twice_at_most_or_once_if_the_caller_says_so(engine, timeseries, more, lost):
+def test_a_read_is_asked_twice_at_most_or_once_if_the_caller_says_so(proxies, engine, timeseries, more, lost):
     node = engine("mongo").nodes[0]
-    with Proxy(node.host, node.port) as proxy:
-        handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-reads{lost}{more}", intervals=PLAIN)
-        handle.insert("n", 1)
-        for read in (lambda: handle.get("n", "minute"), lambda: handle.series("n", "minute", steps=2)):
-            before = proxy.dropped
-            proxy.drop_when(lambda data: b"minute" in data, lost)
-            with pytest.raises(AutoReconnect):
-                read()
-            assert proxy.dropped == before + lost
-        assert handle.get("n", "minute") == {600: 1}
+    proxy = proxies(node)
+    handle = timeseries(f"mongodb://127.0.0.1:{proxy.port}/lost-reads{lost}{more}", intervals=PLAIN)
+    handle.insert("n", 1)
+    for read in (lambda: handle.get("n", "minute"), lambda: handle.series("n", "minute", steps=2)):
+        before = proxy.dropped
+        proxy.drop_when(lambda data: b"minute" in data, lost)
+        with pytest.raises(AutoReconnect):
+            read()
+        assert proxy.dropped == before + lost
+    assert handle.get("n", "minute") == {600: 1}
 
 
 # A server stops, or is killed
