@@ -110,6 +110,6 @@ class ArrayWriter:
 
 def _without_length(sql: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any]:
     """Return a type that cuts nothing: a cast to VARCHAR(3) would, where an insert is an error."""
-    while isinstance(sql, sa.types.TypeDecorator):
+    while isinstance(sql, sa.types.TypeDecorator) and not isinstance(sql, sa.Interval):
         sql = sql.impl_instance
     return sa.Text() if isinstance(sql, sa.String) else sql
