@@ -103,7 +103,9 @@ def package(session: nox.Session) -> None:
 def engines(session: nox.Session) -> None:
     """Fetch the servers that tests start, once (into .engines); names after `--` fetch those alone."""
     session.install("--editable", ENGINES, "uv>=0.7")
-    session.run("python", "-m", "kairos_engines", "--provide", *session.posargs)
+    # a contributor goes without those that this machine cannot have; the tests say what was left out
+    codes = [0] if "CI" in os.environ else [0, 1]
+    session.run("python", "-m", "kairos_engines", "--provide", *session.posargs, success_codes=codes)
 
 
 @nox.session
@@ -113,16 +115,22 @@ def quick(session: nox.Session) -> None:
     pytest(session, "quick", "-m", "not slow")
 
 
+FEWER = ("-m", "not engine or every_python", "--ignore", f"{ENGINES}/tests")
+
+
 def tests_on(version: str) -> None:
-    """Add the session that runs every test on one Python."""
-    profile = "ci" if version == MAIN else "quick"
+    """Add the session that runs the tests on one Python: all of them on the main one."""
 
     @nox.session(name=f"tests-{version}", python=PYTHONS[version], tags=["tests"])
     def tests(session: nox.Session) -> None:
         install(session, "tests")
-        pytest(session, profile)
+        if version == MAIN:
+            pytest(session, "ci")
+        else:
+            pytest(session, "quick", *FEWER)
 
-    tests.__doc__ = f"Pytest, every test, on Python {version} with the {profile} Hypothesis profile."
+    what = "every test, the ci profile" if version == MAIN else "one kit per server, the quick profile"
+    tests.__doc__ = f"Pytest on Python {version}: {what}."
 
 
 for _version in PYTHONS:

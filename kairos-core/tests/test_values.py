@@ -294,6 +294,24 @@ def test_text_store_holds_str_of_an_int_and_repr_of_a_float(
     assert [type(one) for one in values_of(kind, found)] == [str]
 
 
+@pytest.mark.parametrize(
+    ("values", "texts"),
+    [
+        ([0.1, -0.0, 1e300, 5e-324, 2.0], ["0.1", "-0.0", "1e+300", "5e-324", "2.0"]),
+        ([0, -1, 2**53 + 1, 10**30, 7], ["0", "-1", "9007199254740993", "1" + "0" * 30, "7"]),
+    ],
+)
+def test_many_numbers_of_one_type_are_written_as_each_alone(
+    make: Make, limited: Callable[..., Any], values: list[Any], texts: list[str]
+) -> None:
+    series = make("series", target=limited(text=True))
+    series.insert("a", values)
+    assert series.get("a", "m") == {600: texts}
+    with pytest.raises(ValueError, match=r"finite|digits"):
+        series.insert("a", [*values, float("inf") if type(values[0]) is float else 10**5000])
+    assert series.get("a", "m") == {600: texts}
+
+
 def test_equality_in_a_text_store_is_of_the_text(make: Make, limited: Callable[..., Any]) -> None:
     place = limited(text=True)
     histogram, distinct = make("histogram", target=place), make("set", target=place)

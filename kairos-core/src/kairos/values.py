@@ -54,8 +54,7 @@ def list_checker(values: Values) -> Callable[[list[Any]], list[Any]]:
     type that it would not give back equal.
     """
     checks: dict[type, Callable[[Any], Any]] = {kind: _checker(kind, values) for kind in values.types}
-    convert, bounds = values.convert, values.int_range
-    plain = convert is None and not values.text  # numbers are stored as they are
+    convert, bounds, text = values.convert, values.int_range, values.text
 
     def check(value: Any) -> Any:
         kind_check = checks.get(type(value))
@@ -63,15 +62,15 @@ def list_checker(values: Values) -> Callable[[list[Any]], list[Any]]:
         return stored if convert is None else convert(stored)
 
     def check_all(given: list[Any]) -> list[Any]:
-        if plain and len(given) > 4:  # a look at all at once costs less, if they are of one type
+        if convert is None and len(given) > 4:  # a look at all at once costs less, if they are of one type
             kinds = set(map(type, given))
             if kinds == {float} and float in checks and all(map(math.isfinite, given)):
-                return given
+                return list(map(repr, given)) if text else given
             bounded = bounds is None or (
                 kinds == {int} and bounds[0] <= min(given) and max(given) <= bounds[1]
             )
             if kinds == {int} and int in checks and bounded:
-                return given
+                return list(map(_digits, given)) if text else given
         return list(map(check, given))
 
     return check_all

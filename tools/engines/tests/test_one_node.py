@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from kairos_engines import Engine, Node, wire
+from kairos_engines import Engine, Node, start, wire
+from kairos_engines.catalogue import variable
 
 Do = Callable[[Node], object]
 
@@ -81,16 +82,15 @@ STORES: dict[str, tuple[Do, Do]] = {
 }
 
 
-def processes_of(engine: Engine, place: Path) -> list[str]:
-    """The processes whose command line names the engine's directory."""
+def processes_of(place: Path) -> list[str]:
+    """The processes that work in an engine's directory (they may have changed what their command line says)."""
     found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
+    for path in Path("/proc").glob("[0-9]*/cwd"):
         try:
-            line = path.read_bytes()
+            if path.readlink().is_relative_to(place):
+                found.append(path.parent.name)
         except OSError:
-            continue
-        if str(place).encode() in line:
-            found.append(line.decode(errors="replace"))
+            continue  # it has ended
     return found
 
 
@@ -104,11 +104,11 @@ def test_a_durable_engine_keeps_its_data_when_killed(name: str, own_engine: Call
     assert node.port <= 55535
     write(node)
     first = node.pid
-    assert processes_of(engine, place)
+    assert processes_of(place)
 
     node.kill()
     assert not node.running
-    assert not processes_of(engine, place)
+    assert not processes_of(place)
     with pytest.raises(ConnectionRefusedError):
         wire.knock(node.host, node.port)
 
@@ -117,7 +117,7 @@ def test_a_durable_engine_keeps_its_data_when_killed(name: str, own_engine: Call
     assert read(node) == "v"
 
     engine.stop()
-    assert not processes_of(engine, place)
+    assert not processes_of(place)
     assert not place.exists()
 
 
@@ -222,3 +222,16 @@ def test_a_name_that_is_no_identifier_is_refused(engine: Callable[..., Engine]) 
         engine("postgresql").database('x"; DROP DATABASE kairos; --')
     with pytest.raises(TypeError, match="redis has no databases to create"):
         engine("redis").database("x")
+
+
+@pytest.mark.parametrize("name", ["postgresql", "mariadb"])
+def test_a_server_of_the_developers_makes_databases_too(
+    name: str, engine: Callable[..., Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = engine(name)
+    monkeypatch.setenv(variable(name), server.url)
+    with start(name) as own:
+        assert own.nodes == ()
+        for _ in range(2):
+            assert own.database("mine") == server.url.removesuffix("kairos") + "mine"
+    assert server.nodes[0].running

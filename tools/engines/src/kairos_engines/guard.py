@@ -17,7 +17,8 @@ import os, shutil, signal, sys, time
 def born(pid):
     try:
         with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().rpartition(")")[2].split()[19]
+            state, *fields = stat.read().rpartition(")")[2].split()
+            return None if state == "Z" else fields[18]
     except OSError:
         return None
 
@@ -90,16 +91,17 @@ class Guard:
                 text=True,
                 start_new_session=True,  # Ctrl-C is for us
             )
-            atexit.register(self._end, self._process)
         stdin = self._process.stdin
         assert stdin is not None
         stdin.write("\t".join(words) + "\n")
         stdin.flush()
 
-    def _end(self, process: subprocess.Popen[str]) -> None:
-        if self._owner == os.getpid() and process.stdin is not None:
-            process.stdin.close()
-            process.wait(10)
+    def end(self) -> None:
+        """Let it clean up what is left, and wait for it."""
+        if self._process is not None and self._owner == os.getpid() and self._process.stdin is not None:
+            self._process.stdin.close()
+            self._process.wait(10)
 
 
 GUARD = Guard()
+atexit.register(GUARD.end)  # here, before engines have anything to do at exit: it goes last

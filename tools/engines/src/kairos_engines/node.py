@@ -19,7 +19,7 @@ from .guard import GUARD
 from .ports import Claim
 from .waiting import NotYet, until
 
-BOOT = 60.0  # seconds until a server must answer
+BOOT = 120.0  # seconds until a server must answer
 STOP = 40.0  # seconds until a server must have stopped
 
 
@@ -127,8 +127,16 @@ class Node:
 
     def kill(self) -> None:
         """End it at once, as a crash would (SIGKILL, its children too), and wait until it is gone."""
-        self._send(signal.SIGKILL)
+        if self.running:
+            os.kill(self.pid, signal.SIGSTOP)  # it has no more children from now on
+        family = self._send(signal.SIGKILL)
         self._gone(STOP)
+
+        def ended() -> None:
+            if left := [pid for pid in family if alive(pid)]:
+                raise NotYet(f"{left} still run")
+
+        until(ended, STOP, f"the processes of {self} are gone")
 
     def stop(self) -> None:
         """End it in the clean way, and wait until it is gone."""
@@ -164,11 +172,13 @@ class Node:
         except TimeoutError:
             self.kill()
 
-    def _send(self, number: int) -> None:
-        if self.running:
-            for pid in family(self.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+    def _send(self, number: int) -> list[int]:
+        """Send a signal to the process and its children; return whom it was sent to."""
+        found = family(self.pid) if self.running else []
+        for pid in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, number)
+        return found
 
     def _gone(self, seconds: float) -> None:
         if self._process is None:
@@ -202,6 +212,14 @@ def family(pid: int) -> list[int]:
     for known in found:  # grows while it is read
         found += children.get(known, [])
     return found
+
+
+def alive(pid: int) -> bool:
+    """Tell whether a process is there and has not ended (false where /proc does not tell)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 @define(eq=False)

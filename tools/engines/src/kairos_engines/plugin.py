@@ -21,22 +21,26 @@ LEFT_OUT = "kairos_engine_left_out"
 Start = Callable[..., Engine]
 
 _LEFT_OUT = pytest.StashKey[dict[str, str]]()
+_MISSING = pytest.StashKey[dict[str, str]]()
 _SEEN = pytest.StashKey[list[tuple[str, str]]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marker that tests with servers get, and the collector of what was left out."""
     config.addinivalue_line("markers", "slow: not part of the quick loop")
+    config.addinivalue_line("markers", "engine: needs a server; given to every test that asks for one")
     config.stash[_LEFT_OUT] = {}
+    config.stash[_MISSING] = {}
     config.stash[_SEEN] = []
     config.pluginmanager.register(_Collector(config), "kairos-engines-left-out")
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m deselects
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that need a server as slow."""
+    """Mark the tests that need a server."""
     for item in items:
         if any(name in FIXTURES for name in getattr(item, "fixturenames", ())):
+            item.add_marker("engine")
             item.add_marker("slow")
 
 
@@ -48,7 +52,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Start]:
     def get(name: str, **options: Any) -> Engine:
         key = f"{name} {sorted(options.items())}"
         if key not in running:
-            running[key] = _or_skip(request.config, name, lambda: start(name, **options))
+            running[key] = _or_skip(request.config, name, key, lambda: start(name, **options))
         return running[key]
 
     yield get
@@ -63,7 +67,8 @@ def own_engine(request: pytest.FixtureRequest) -> Iterator[Start]:
 
     def get(name: str, **options: Any) -> Engine:
         known = kind(name)
-        running.append(_or_skip(request.config, name, lambda: launch(name, known, options)))
+        key = f"{name} {sorted(options.items())}"
+        running.append(_or_skip(request.config, name, key, lambda: launch(name, known, options)))
         return running[-1]
 
     yield get
@@ -71,16 +76,19 @@ def own_engine(request: pytest.FixtureRequest) -> Iterator[Start]:
         one.stop()
 
 
-def _or_skip(config: pytest.Config, name: str, make: Callable[[], Engine]) -> Engine:
+def _or_skip(config: pytest.Config, name: str, key: str, make: Callable[[], Engine]) -> Engine:
     """Return the engine; where it is missing the test is skipped, and fails where CI is set."""
-    try:
-        return make()
-    except Missing as error:
-        reason = f"engine {name}: {error}"
-        config.stash[_SEEN].append((name, str(error)))
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason} (CI leaves no engine out)", pytrace=False)
-        pytest.skip(reason)
+    missing = config.stash[_MISSING]  # a registry that is away is asked once
+    if key not in missing:
+        try:
+            return make()
+        except Missing as error:
+            missing[key] = str(error)
+    config.stash[_SEEN].append((name, missing[key]))
+    reason = f"engine {name}: {missing[key]}"
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason} (CI leaves no engine out)", pytrace=False)
+    pytest.skip(reason)
 
 
 @pytest.hookimpl(wrapper=True)

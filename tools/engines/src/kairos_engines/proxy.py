@@ -130,7 +130,9 @@ class Proxy:
         self.cut()
         if self._thread.is_alive():
             self._thread.join(5)
-        for link in list(self._links):
+        with self._lock:
+            links = list(self._links)
+        for link in links:
             link.join(5)
 
     def __enter__(self) -> Self:
@@ -198,6 +200,7 @@ class _Link:
     _asked: bool = field(default=False, init=False)  # the server owes an answer
     _drop: bool = field(default=False, init=False)
     _quiet: float = field(default=QUIET, init=False)
+    _done: int = field(default=0, init=False)
     _threads: list[threading.Thread] = field(factory=list, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False)
 
@@ -239,16 +242,18 @@ class _Link:
             self._server.shutdown(socket.SHUT_WR)
         except OSError:
             self.cut()
-        except (
-            BaseException
-        ):  # of the predicate: the thread reports it, and the client must not wait for ever
+        except BaseException:  # the predicate's: the thread reports it, and the client must not wait for ever
             self.cut()
             raise
+        finally:
+            self._leave()
 
     def _burst(self) -> bytes:
         """Return what the client sends until it pauses; nothing where it has hung up."""
         data = bytearray(self._client.recv(SIZE))
-        while data and len(data) < MOST and select.select([self._client], [], [], self._proxy.gather)[0]:
+        poll = select.poll()
+        poll.register(self._client, select.POLLIN)
+        while data and len(data) < MOST and poll.poll(self._proxy.gather * 1000):
             more = self._client.recv(SIZE)
             if not more:
                 break
@@ -275,9 +280,17 @@ class _Link:
             pass  # either side may go at any time
         finally:
             self.cut()
-            self._proxy._forget(self)
-            self._client.close()
-            self._server.close()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close the connections, when both threads are done with them."""
+        with self._lock:
+            self._done += 1
+            if self._done < 2:
+                return
+        self._client.close()
+        self._server.close()
+        self._proxy._forget(self)
 
     def _lose(self) -> None:
         """Let the server finish its answer, then let go of it."""
@@ -285,6 +298,6 @@ class _Link:
         try:
             while self._server.recv(SIZE):
                 pass
-        except TimeoutError:
-            pass
+        except OSError:
+            pass  # it is quiet, or gone
         self._proxy._count(dropped=1)

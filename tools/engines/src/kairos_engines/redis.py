@@ -79,6 +79,8 @@ def cluster(
     durable: bool = False,
 ) -> Engine:
     """Start a cluster: `masters`, each with as many `replicas`, of one of the servers that `SERVERS` names."""
+    if server == "redis-6":
+        raise ValueError("server='redis-6': a cluster needs Redis 7 or newer, or valkey")
     site.program = _program(site, server)
     account = f":{quote(password, safe='')}@" if password is not None else ""
     buses = {}  # a node's port -> the one that the nodes talk to one another by

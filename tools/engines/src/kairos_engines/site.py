@@ -13,6 +13,23 @@ from .engine import Certificates, Engine
 from .node import Node, Place
 from .sources import Missing, Program, Source
 
+OPENSSL = """\
+[req]
+distinguished_name = name
+x509_extensions = authority
+[name]
+[authority]
+basicConstraints = critical, CA:TRUE
+keyUsage = critical, keyCertSign, cRLSign
+subjectKeyIdentifier = hash
+[server]
+basicConstraints = critical, CA:FALSE
+keyUsage = critical, digitalSignature
+extendedKeyUsage = serverAuth, clientAuth
+subjectKeyIdentifier = hash
+authorityKeyIdentifier = keyid
+subjectAltName = DNS:localhost, IP:127.0.0.1
+"""
 Word = str | Path | int  # of a command line
 
 
@@ -84,26 +101,36 @@ class Kind:
 
 def certificates(folder: Path) -> Certificates:
     """Make an authority and a certificate signed by it, valid for a day, with the openssl program."""
-    ca, cert, key = folder / "ca.crt", folder / "server.crt", folder / "server.key"
-    names = folder / "names"
-    names.write_text("subjectAltName=DNS:localhost,IP:127.0.0.1\n", encoding="ascii")
-    new = ["openssl", "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    authority = ["-x509", "-days", "1", "-subj", "/CN=kairos throw-away authority"]
-    sign = ["openssl", "x509", "-req", "-days", "1", "-CAcreateserial", "-extfile", str(names)]
+    ca, cert, key, request = (folder / name for name in ("ca.crt", "server.crt", "server.key", "request"))
+    config = folder / "openssl.cnf"
+    config.write_text(OPENSSL, encoding="ascii")
+    new: list[str | Path] = [
+        "openssl",
+        "req",
+        "-config",
+        config,
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+    ]
+    sign: list[str | Path] = [
+        "openssl",
+        "x509",
+        "-req",
+        "-days",
+        "1",
+        "-CAcreateserial",
+        "-extfile",
+        config,
+        "-extensions",
+        "server",
+    ]
     for command in (
-        [*new, *authority, "-keyout", str(folder / "ca.key"), "-out", str(ca)],
-        [*new, "-subj", "/CN=localhost", "-keyout", str(key), "-out", str(folder / "request")],
-        [
-            *sign,
-            "-CA",
-            str(ca),
-            "-CAkey",
-            str(folder / "ca.key"),
-            "-in",
-            str(folder / "request"),
-            "-out",
-            str(cert),
-        ],
+        [*new, "-x509", "-days", "1", "-subj", "/CN=kairos", "-keyout", folder / "ca.key", "-out", ca],
+        [*new, "-subj", "/CN=localhost", "-keyout", key, "-out", request],
+        [*sign, "-CA", ca, "-CAkey", folder / "ca.key", "-in", request, "-out", cert],
     ):
         try:
             subprocess.run(command, check=True, capture_output=True, timeout=60)

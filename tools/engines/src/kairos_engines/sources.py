@@ -258,8 +258,9 @@ def run(
     cwd: Path | None = None,
     environment: Mapping[str, str] | None = None,
     who: tuple[int, int] | None = None,
+    error: type[Exception] = Missing,
 ) -> str:
-    """Run a client of a registry or an installer, as another (user, group) if told; its complaint is a `Missing`."""
+    """Run a client of a registry or an installer, as another (user, group) if told; its complaint is an `error`."""
     try:
         done = subprocess.run(
             command,
@@ -273,12 +274,12 @@ def run(
             text=True,
             timeout=MINUTES,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Missing(f"{Path(command[0]).name}: {error}") from error
+    except (OSError, subprocess.TimeoutExpired) as reason:
+        raise error(f"{Path(command[0]).name}: {reason}") from reason
     if done.returncode:
         said = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         words = " ".join([Path(command[0]).name, *command[1:3]])
-        raise Missing(f"{words} failed ({done.returncode}): {' / '.join(said[-3:])}")
+        raise error(f"{words} failed ({done.returncode}): {' / '.join(said[:2] + said[2:][-2:])}")
     return done.stdout
 
 

@@ -20,7 +20,7 @@ from attrs import frozen
 from . import wire
 from .cache import filled
 from .engine import Engine
-from .node import identity
+from .node import Died, identity
 from .site import Kind, Site, Word
 from .sources import Debs, Installed, Maven, Missing, Program, Source, Wheel, ask_version, cached, check, run
 from .waiting import NotYet
@@ -39,7 +39,12 @@ def postgresql(site: Site, *, args: Sequence[str] = (), durable: bool = False) -
     port, top = site.place.port(), site.place.folder("server", NOBODY)
     _reachable(site.program.path)
     initdb = [site.program.path.parent / "initdb", "-D", top / "data", "-U", "postgres", "-A", "trust"]
-    run([*map(str, initdb), "-E", "UTF8", "--locale=C", "--no-sync"], cwd=top, who=identity(NOBODY))
+    run(
+        [*map(str, initdb), "-E", "UTF8", "--locale=C", "--no-sync"],
+        cwd=top,
+        who=identity(NOBODY),
+        error=Died,
+    )
     base: list[Word] = [site.program.path, "-D", top / "data", "-p", port, "-k", top]
     settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"]
     if not durable:
@@ -118,7 +123,7 @@ def mariadb(
         raise Missing(f"no mariadb-install-db beside {site.program.path}")
     where = [f"--basedir={root}", f"--datadir={folder / 'data'}", f"--user={_me()}"]
     normal = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
-    run([str(install), "--no-defaults", *where, *normal], environment=site.program.environment)
+    run([str(install), "--no-defaults", *where, *normal], environment=site.program.environment, error=Died)
     safe = ["--innodb-flush-log-at-trx-commit=1"] if durable else []
     fast = [] if durable else ["--innodb-flush-log-at-trx-commit=0", "--innodb-flush-method=nosync"]
     small = ["--innodb-buffer-pool-size=64M", "--innodb-log-file-size=8M", "--performance-schema=OFF"]
@@ -203,6 +208,7 @@ def _initialized(program: Program) -> Path:
         run(
             [str(program.path), *options, "--innodb-log-file-size=8M"],
             environment=program.environment,
+            error=Died,
         )
         (folder / "data" / "auto.cnf").unlink(missing_ok=True)  # the identity of one server
 
@@ -253,10 +259,10 @@ def creator(url: str) -> Callable[[str, str | None], str]:
         engine = sqlalchemy.create_engine(parsed, isolation_level="AUTOCOMMIT", poolclass=sqlalchemy.NullPool)
         with engine.connect() as connection:
             quoted = engine.dialect.identifier_preparer.quote_identifier(name)
-            words = (
-                f" CHARACTER SET {charset or 'utf8mb4'}" if parsed.get_backend_name() != "postgresql" else ""
-            )
-            connection.execute(sqlalchemy.text(f"DROP DATABASE IF EXISTS {quoted}"))
+            postgres = parsed.get_backend_name() == "postgresql"
+            force = " WITH (FORCE)" if postgres else ""
+            words = "" if postgres else f" CHARACTER SET {charset or 'utf8mb4'}"
+            connection.execute(sqlalchemy.text(f"DROP DATABASE IF EXISTS {quoted}{force}"))
             connection.execute(sqlalchemy.text(f"CREATE DATABASE {quoted}{words}"))
         return str(parsed.set(database=name).render_as_string(hide_password=False))
 

@@ -22,6 +22,7 @@ class _Connection:
 
     def __init__(self, host: str, port: int, seconds: float = SECONDS) -> None:
         self._socket = socket.create_connection((host, port), timeout=seconds)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._file = self._socket.makefile("rb")
 
     def __enter__(self) -> Self:
