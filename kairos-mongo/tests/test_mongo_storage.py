@@ -126,7 +126,7 @@ def test_the_error_of_one_document_of_many_says_that_the_others_were_written(url
         "a.b$",
         b"\x00\xff",
         True,
-        ObjectId(),
+        ObjectId("6b059a285fe860a8ef082cd9"),
         datetime(2013, 6, 1, 12, 0, 0, 1000),
     ],
     ids=str,

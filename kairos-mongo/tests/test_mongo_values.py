@@ -28,7 +28,7 @@ def check(value, kind="series", codec=NAIVE):
         "text",
         b"\x00",
         True,
-        ObjectId(),
+        ObjectId("6b059a285fe860a8ef082cd9"),
         datetime(2013, 6, 1, 12, 0, 0, 1000),
         Decimal128("1.50"),
     ],
