@@ -120,14 +120,14 @@ def quick(session: nox.Session) -> None:
 def servers(session: nox.Session) -> None:
     """Pytest with real servers on the main Python: every test that needs one, the quick profile; not Cassandra's."""
     install(session, "tests")
-    pytest(session, "quick", "-m", "engine", "--ignore=kairos-cassandra")
+    pytest(session, "quick", "-m", "engine", "-k", "not test_cassandra")
 
 
 @nox.session(default=False)
 def cassandra(session: nox.Session) -> None:
     """Pytest with Cassandra, one node and a ring: not part of the default run while the backend is unfinished."""
     install(session, "tests")
-    pytest(session, "quick", "-m", "engine", "kairos-cassandra")
+    pytest(session, "quick", "-m", "engine", "-k", "test_cassandra")
 
 
 def tests_on(version: str) -> None:
@@ -137,7 +137,7 @@ def tests_on(version: str) -> None:
     @nox.session(name=f"tests-{version}", python=PYTHONS[version], tags=["tests"])
     def tests(session: nox.Session) -> None:
         install(session, "tests")
-        pytest(session, profile, "-m", "not engine", "--ignore", f"{ENGINES}/tests")
+        pytest(session, profile, "-m", "not engine")
 
     tests.__doc__ = f"Pytest without servers on Python {version}, the {profile} profile."
 
