@@ -45,6 +45,12 @@ class TestUrls:
         with pytest.raises(BackendNotFound, match=r"pip install 'kairos-sql\[mysql\]'"):
             kairos_open("mysql://localhost/x", config("count"))
 
+    @pytest.mark.parametrize(
+        "url", ["mongodb://a:1,b:2/x?replicaSet=r", "redis+sentinel://a:1,b:2/s/0", "nobody://x"]
+    )
+    def test_a_url_of_another_store_is_left_to_others(self, config, url):
+        assert kairos_open(url, config("count")) is None
+
     def test_capabilities(self, opened, url):
         assert opened(url).capabilities.shared
         assert not opened("sqlite://").capabilities.shared

@@ -141,8 +141,10 @@ def resolve(target: Any, config: Config, backend: str | None, *, asynchronous: b
             if manager is None:
                 continue
             if asynchronous and not manager.hook.kairos_open_async.get_hookimpls():
-                takes_all = point.name == "*"  # or so it says: then it has to be asked
-                if not takes_all or manager.hook.kairos_open(target=target, config=config.copy()) is not None:
+                if sync_only is None and (
+                    point.name != "*"  # who takes any scheme has to be asked
+                    or manager.hook.kairos_open(target=target, config=config.copy()) is not None
+                ):
                     sync_only = _dist(point)
                 continue
             hooks = (manager.hook.kairos_open_async, manager.hook.kairos_open)
