@@ -39,7 +39,11 @@ def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
     try:
         url = with_driver(make_url(target))
         engine_dialect = url.get_dialect()
-    except (ArgumentError, NoSuchModuleError, ValueError):  # ValueError: several hosts, which SQLAlchemy has none of
+    except (
+        ArgumentError,
+        NoSuchModuleError,
+        ValueError,
+    ):  # ValueError: several hosts, which SQLAlchemy has none of
         return None  # the core says what targets there are
     if engine_dialect.is_async:
         name, _, driver = url.drivername.partition("+")

@@ -168,7 +168,10 @@ class MySQLJar:
             archive = next(name for name in jar.namelist() if "Linux-amd64" in name)
             jar.extract(archive, jars)
         with tarfile.open(jars / archive) as tar:
-            tar.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):  # Debian 12's Python 3.11.2 has none
+                tar.extractall(folder, filter="data")
+            else:
+                tar.extractall(folder)
         shutil.rmtree(jars)
         path = folder / "bin" / "mysqld"
         path.chmod(0o755)
