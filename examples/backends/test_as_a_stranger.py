@@ -16,6 +16,7 @@ EXAMPLES = sorted(path.parent.name for path in HERE.glob("*/pyproject.toml"))
 
 def run(*command, cwd, timeout=900):
     clean = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    clean["KAIROS_PROFILE"] = "quick"
     clean["KAIROS_ENGINES_CACHE"] = os.environ.get("KAIROS_ENGINES_CACHE", str(ROOT / ".engines"))
     done = subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, timeout=timeout)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -38,6 +39,7 @@ def test_an_example_is_short(name):
 
 
 @pytest.mark.slow
+@pytest.mark.engine  # memcached's starts one, from its own environment
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_is_a_backend(name, wheels, tmp_path):
     python = tmp_path / "venv" / ("Scripts/python.exe" if os.name == "nt" else "bin/python")

@@ -93,8 +93,7 @@ class CountLaws(Laws):
 
     @of_count
     @law(
-        "A total beyond 64 bits is an error, never a wrapped or rounded number, and the total stays, unless "
-        "unchecked_totals is declared",
+        "A total beyond 64 bits is an error, never a wrapped or rounded number, and the total stays",
         "§3",
         "Counts",
     )
