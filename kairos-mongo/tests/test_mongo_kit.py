@@ -5,7 +5,6 @@ import pytest
 from kairos_conformance import Suite
 
 
-@pytest.mark.every_python
 class TestStandalone(Suite):
     @pytest.fixture(scope="class")
     @classmethod

@@ -5,7 +5,6 @@ import pytest
 from kairos_conformance import Suite
 
 
-@pytest.mark.every_python
 class TestServer(Suite):
     @classmethod
     def options_for(cls, kind):
