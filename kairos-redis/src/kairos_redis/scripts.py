@@ -22,7 +22,9 @@ def _script(*parts: str) -> bytes:
     return digest
 
 
-WRITE = {kind: _script(kind, "write") for kind in ("series", "histogram", "count", "gauge", "set")}
+WRITE = {kind: _script(kind, "write") for kind in ("histogram", "count", "gauge")} | {
+    kind: _script(kind, "collection", "write") for kind in ("series", "set")
+}
 """Kind -> the script that stores a chunk of a batch."""
 
 INDEX = _script("index")
