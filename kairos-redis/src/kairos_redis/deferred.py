@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import define, field
-from redis.client import Pipeline
-from redis.cluster import ClusterPipeline
 
 from kairos.errors import InvalidType, show
 from kairos.storage import Batch
@@ -35,11 +33,14 @@ class Deferred:
         What gives the commands.
     clock
         Monotonic seconds.
+    pipelines
+        The pipelines of redis-py that are taken.
     """
 
     layouts: Layouts
     writer: Writer
     clock: Callable[[], float]
+    pipelines: tuple[type, ...]
     _until: float = field(init=False, default=0.0)
 
     def known(self) -> Mapping[str, str] | None:
@@ -48,7 +49,7 @@ class Deferred:
 
     def record(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Queue the records that are missing, as far as is known; return those that are there."""
-        pipeline = _pipeline(options)
+        pipeline = self._pipeline(options)
         known = self.layouts.known
         _queue(pipeline, self.layouts.commands({n: text for n, text in layouts.items() if n not in known}))
         _queue(pipeline, self.layouts.steps_commands())
@@ -64,21 +65,22 @@ class Deferred:
 
     def write(self, batch: Batch) -> None:
         """Queue a batch."""
-        pipeline = _pipeline(batch.options)
+        pipeline = self._pipeline(batch.options)
         for chunk in chunks(batch.writes, self.writer.codec):
             _queue(pipeline, self.writer.plain(chunk, batch.now, seen=False))
 
-
-def _pipeline(options: Mapping[str, Any]) -> Any:
-    pipeline = options["pipeline"]
-    if isinstance(pipeline, Pipeline | ClusterPipeline):
-        return pipeline
-    raise InvalidType(
-        "pipeline must be a pipeline of a redis.Redis or a RedisCluster; "
-        f"got {show(pipeline)} ({type(pipeline).__name__})"
-    )
+    def _pipeline(self, options: Mapping[str, Any]) -> Any:
+        pipeline = options["pipeline"]
+        if isinstance(pipeline, self.pipelines):
+            return pipeline
+        module = "redis.asyncio" if self.pipelines[0].__module__.startswith("redis.asyncio") else "redis"
+        raise InvalidType(
+            f"pipeline must be a pipeline of a {module}.Redis or a RedisCluster; "
+            f"got {show(pipeline)} ({type(pipeline).__name__})"
+        )
 
 
 def _queue(pipeline: Any, commands: list[Command]) -> None:
+    queue = getattr(pipeline, "pipeline_execute_command", pipeline.execute_command)
     for name, *arguments in commands:
-        pipeline.pipeline_execute_command(name.decode(), *arguments)
+        queue(name.decode(), *arguments)

@@ -2,50 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 from typing import Any
 
 import redis
+from attrs import frozen
 
 from kairos.errors import InvalidType, show
-from kairos.sansio import run
 from kairos.storage import Buckets, Read
 
 from .kinds import KINDS, text
-from .links import Link
 from .reading import AT_ONCE, Reader
+from .requests import Request
 
-__all__ = ["fetch_rows"]
+__all__ = ["Fetch", "check_queued", "fetch_rows", "fetched"]
 
 
-def fetch_rows(reader: Reader, link: Link, request: Read) -> dict[str, Buckets]:
+@frozen
+class Fetch:
+    """Let the caller's fetch queue a command for each key, on one pipeline. Answer: the replies."""
+
+    function: Callable[..., Any]
+    keys: Sequence[str]
+
+
+def fetch_rows(reader: Reader, request: Read) -> Generator[Request | Fetch, list[Any], dict[str, Buckets]]:
     """Return what the caller's fetch gives for the data keys of a range; None and what is empty is no data."""
     assert request.fetch is not None
     found: dict[str, Buckets] = {name: {} for name in request.names}
-    cells = iter(run(reader.cells(request), link.send))
+    cells = iter((yield from reader.cells(request)))
     while some := list(islice(cells, AT_ONCE)):
-        keys = [reader.key(request.interval, cell).decode() for cell in some]
+        fetch = Fetch(request.fetch, [reader.key(request.interval, cell).decode() for cell in some])
         try:
-            replies = _execute(link, request.fetch, keys)
+            replies = yield fetch
         except redis.ConnectionError:  # to read once more does no harm
-            replies = _execute(link, request.fetch, keys)
+            replies = yield fetch
         for (name, i, r), reply in zip(some, replies, strict=True):
             if reply is not None and reply not in ([], {}, set()):
                 found[name].setdefault(i, {})[r] = _row(reader.place.kind, reply)
     return found
 
 
-def _execute(link: Link, fetch: Any, keys: list[str]) -> list[Any]:
-    with link.pipeline() as pipeline:
-        for number, key in enumerate(keys, 1):
-            fetch(pipeline, key)
-            if len(pipeline) != number:
-                raise InvalidType(
-                    f"fetch(handle, key) must queue exactly one command on the handle; for {show(key)} it queued "
-                    f"{len(pipeline) - number + 1}"
-                )
+def fetched(pipeline: Any, fetch: Fetch) -> list[Any]:
+    """Carry a fetch out on a pipeline."""
+    with pipeline:
+        for number, key in enumerate(fetch.keys, 1):
+            fetch.function(pipeline, key)
+            check_queued(pipeline, key, number)
         replies: list[Any] = pipeline.execute()
         return replies
+
+
+def check_queued(pipeline: Any, key: str, number: int) -> None:
+    """Raise unless a pipeline holds so many commands, the last one for this key."""
+    if len(pipeline) != number:
+        raise InvalidType(
+            f"fetch(handle, key) must queue exactly one command on the handle; for {show(key)} it queued "
+            f"{len(pipeline) - number + 1}"
+        )
 
 
 def _row(kind: str, reply: Any) -> Any:

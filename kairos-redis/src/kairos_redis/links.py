@@ -3,95 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import redis
-from attrs import define, frozen
-from redis.exceptions import NoScriptError
 
-from kairos.errors import InvalidValue
+from kairos.sansio import run
 
 from .connections import Command, Connections, pack, receive
-from .errors import NotAcknowledged
-from .scripts import TEXTS
+from .exchanges import Exchange, served, streamed
+from .requests import Request, Stream, Wait, check_patience, decodes
 
 __all__ = ["Link", "Request", "ServerLink", "Stream", "Wait", "check_patience", "decodes"]
-
-
-@define
-class Request:
-    """One round trip of a protocol: commands, to be answered by as many replies.
-
-    Attributes
-    ----------
-    commands
-        Each with its key in its usual place, which a cluster goes by.
-    writes
-        Whether any of them changes data: then nothing is sent again whose outcome is unknown.
-    text
-        Whether the values that come back may be ``str`` already, where the driver makes that faster than we do.
-    waits
-        Whether replicas have to confirm it, where ``wait=`` asks for that: data, but not the records of layouts.
-    missed
-        Filled in where too few did: to be raised when the whole write has been stored.
-    """
-
-    commands: Sequence[Command]
-    writes: bool = False
-    text: bool = False
-    waits: bool = False
-    missed: NotAcknowledged | None = None
-
-
-@define
-class Stream:
-    """Script calls that write, each made while the server carries out the one before it.
-
-    It is answered by a reply for each, up to the first that failed (and those that were under way then).
-    """
-
-    commands: Iterator[Command]
-    missed: NotAcknowledged | None = None
-
-
-@frozen
-class Wait:
-    """How many replicas have to confirm a write, and within how many milliseconds."""
-
-    replicas: int
-    timeout: int
-
-    @property
-    def command(self) -> Command:
-        """Return the command that asks for it."""
-        return (b"WAIT", b"%d" % self.replicas, b"%d" % self.timeout)
-
-    def missed(self, reply: Any) -> NotAcknowledged | None:
-        """Return the error of a reply to it, if too few replicas have confirmed."""
-        if isinstance(reply, Exception):
-            raise reply
-        if reply >= self.replicas:
-            return None
-        return NotAcknowledged(
-            f"the write is stored, but wait asks for {self.replicas} replicas, and {reply} confirmed it within "
-            f"{self.timeout} ms: it is lost if the master fails before they have it"
-        )
-
-
-def decodes(encoder: Any) -> bool:
-    """Return whether a client turns values into the same texts as :func:`kairos_redis.kinds.text` does."""
-    settings = (encoder.decode_responses, encoder.encoding.lower().replace("-", ""), encoder.encoding_errors)
-    return settings == (True, "utf8", "surrogateescape")
-
-
-def check_patience(settings: Mapping[str, Any], wait: Wait | None) -> None:
-    """Raise InvalidValue if the driver would give up before ``WAIT`` does."""
-    patience = settings.get("socket_timeout")
-    if wait is not None and patience is not None and 1000 * patience <= wait.timeout:
-        raise InvalidValue(
-            f"wait must take less time than the driver's socket_timeout, {patience} s; got {wait.timeout / 1000} s"
-        )
 
 
 class Link(ABC):
@@ -144,63 +67,35 @@ class ServerLink(Link):
         """Return the replies to commands, sent at once."""
         if isinstance(request, Stream):
             return self._stream(request)
-        commands, writes = request.commands, request.writes
-        if not writes:
-            return self._read(commands, raw=not (request.text and self._decodes))
-        wait = self._wait if request.waits else None
-        replies, request.missed = self._exchange(commands, wait)
-        unknown = [at for at, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if unknown:  # they were not carried out
-            texts = [(b"EVAL", TEXTS[commands[at][1]], *commands[at][2:]) for at in unknown]
-            again, missed = self._exchange(texts, wait)
-            request.missed = request.missed or missed
-            for at, reply in zip(unknown, again, strict=True):
-                replies[at] = reply
-        return replies
+        return run(served(request, self._wait, self._decodes), self._exchange)
 
-    def _read(self, commands: Sequence[Command], raw: bool) -> list[Any]:
-        try:
-            return self._exchange(commands, None, raw)[0]
-        except redis.ConnectionError:  # to read once more does no harm
-            return self._exchange(commands, None, raw)[0]
-
-    def _exchange(
-        self, commands: Sequence[Command], wait: Wait | None, raw: bool = True
-    ) -> tuple[list[Any], NotAcknowledged | None]:
-        sent = pack(commands) if wait is None else pack((*commands, wait.command))
+    def _exchange(self, exchange: Exchange) -> list[Any]:
+        commands = exchange.commands
         connection = self._connections.take()
         try:
-            connection.send_packed_command((sent,))
-            replies = receive(connection, len(commands) + (wait is not None), raw)
+            connection.send_packed_command((pack(commands),))
+            replies = receive(connection, len(commands), exchange.raw)
         except BaseException:
             self._connections.drop(connection)
             raise
         self._connections.give(connection)
-        return replies, None if wait is None else wait.missed(replies.pop())
+        return replies
 
     def _stream(self, stream: Stream) -> list[Any]:
         connection = self._connections.take()
-        replies: list[Any] = []
+
+        def step(step: Command | int) -> list[Any]:
+            if isinstance(step, int):
+                return receive(connection, step)
+            connection.send_packed_command((pack((step,)),))
+            return []
+
         try:
-            under_way = 0
-            for command in stream.commands:
-                connection.send_packed_command((pack((command,)),))
-                under_way += 1
-                if under_way > 1:
-                    replies += receive(connection, 1)
-                    under_way -= 1
-                    if replies[-1] not in (1, 2):
-                        break
-            replies += receive(connection, under_way)
-            if self._wait is not None:
-                connection.send_packed_command((pack((self._wait.command,)),))
-                (acknowledged,) = receive(connection, 1)
+            replies = run(streamed(stream, self._wait), step)
         except BaseException:
             self._connections.drop(connection)
             raise
         self._connections.give(connection)
-        if self._wait is not None:
-            stream.missed = self._wait.missed(acknowledged)
         return replies
 
     def pipeline(self) -> Any:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
-from redis.cluster import RedisCluster
+from redis.client import Pipeline
+from redis.cluster import ClusterPipeline, RedisCluster
 
 from kairos.sansio import run
 from kairos.storage import KINDS as ALL_KINDS
 from kairos.storage import Batch, Capabilities, Read, Reply, Scope, Storage, Values
 
-from .catalog import Catalog
 from .cluster import ClusterLink
-from .deferred import Deferred
-from .fetching import fetch_rows
+from .fetching import Fetch, fetched
 from .keys import Place
-from .kinds import KINDS
-from .layouts import Layouts
-from .links import Link, ServerLink, Wait
-from .reading import Reader
-from .writing import Writer
+from .links import Link, Request, ServerLink, Stream, Wait
+from .protocol import Protocol, Steps
 
-__all__ = ["RedisStorage"]
+__all__ = ["CAPABILITIES", "RedisStorage"]
+
+Result = TypeVar("Result")
 
 CAPABILITIES = Capabilities(
     kinds=ALL_KINDS,
@@ -64,11 +61,8 @@ class RedisStorage(Storage):
         self.place = place
         self._make, self._owned, self._wait = make, owned, wait
         self._link: Link | None = None
-        self._layouts = Layouts(place)
-        self._writer: Writer
-        self._reader: Reader
-        self._catalog: Catalog
-        self._deferred: Deferred
+        self._send: Callable[[Request | Stream], list[Any]]
+        self._protocol: Protocol
 
     @property
     def link(self) -> Link:
@@ -82,65 +76,55 @@ class RedisStorage(Storage):
             client = self._make()
             kind = ClusterLink if isinstance(client, RedisCluster) else ServerLink
             self._link = kind(client, self._owned, self._wait)  # type: ignore[arg-type]
-            codec, spread = KINDS[self.place.kind], self._link.spread
-            self._writer = Writer(self.place, codec, self._layouts, spread)
-            self._reader = Reader(self.place, codec, spread)
-            self._catalog = Catalog(self.place, spread)
-            self._deferred = Deferred(self._layouts, self._writer, time.monotonic)
-        run(self._layouts.read(), self.link.send)
+            self._send = self._link.send
+            self._protocol = Protocol(self.place, self._link.spread, (Pipeline, ClusterPipeline))
+        self._run(self._protocol.ready())
+
+    def _run(self, protocol: Steps[Result]) -> Result:
+        return run(protocol, self._send)  # type: ignore[arg-type]  # a Fetch comes of `read` alone
 
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts of our kind."""
-        found = self._deferred.known()
-        if found is None:
-            found = run(self._layouts.read(), self.link.send)
-        self._layouts.expect(found)
-        return found
+        return self._run(self._protocol.layouts())
 
     def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
-        if options:
-            return self._deferred.record(layouts, options)
-        return run(self._layouts.record(layouts), self.link.send)
+        return self._run(self._protocol.record_layouts(layouts, options))
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
         """Remove recorded layouts."""
-        self._deferred.forget()
-        run(self._layouts.forget(intervals), self.link.send)
+        self._run(self._protocol.forget_layouts(intervals))
 
     def write(self, batch: Batch) -> None:
         """Store a batch, or queue it on the caller's pipeline."""
         if batch.options:
-            self._deferred.write(batch)
+            self._protocol.queue(batch)
         else:
-            run(self._writer.write(batch), self.link.send)
+            self._run(self._protocol.write(batch))
 
     def read(self, request: Read) -> Reply:
         """Return the rows of a range."""
-        if request.fetch is not None:
-            return Reply(fetch_rows(self._reader, self.link, request))
-        return Reply(run(self._reader.read(request), self.link.send))
+        send = self._send if request.fetch is None else self._send_or_fetch
+        return Reply(run(self._protocol.read(request), send))  # type: ignore[arg-type]
+
+    def _send_or_fetch(self, step: Request | Fetch) -> list[Any]:
+        return fetched(self.link.pipeline(), step) if isinstance(step, Fetch) else self._send(step)
 
     def names(self, scope: Scope) -> Iterable[str]:
         """Return the names with data."""
-        return run(self._catalog.names(scope), self.link.send)
+        return self._run(self._protocol.names(scope))
 
     def span(self, name: str, interval: str, at_least: int | None) -> tuple[int, int] | None:
         """Return the first and last bucket with data."""
-        found: tuple[int, int] | None = run(self._catalog.span(name, interval, at_least), self.link.send)
-        return found
+        return self._run(self._protocol.span(name, interval, at_least))
 
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
-        count: int = run(self._catalog.delete(names, scope), self.link.send)
-        return count
+        return self._run(self._protocol.delete(names, scope))
 
     def delete_all(self, scope: Scope) -> int:
         """Remove all names."""
-        run(self._layouts.read(), self.link.send)  # what another kind has taken since is not ours to remove
-        count: int = run(self._catalog.delete_all(scope), self.link.send)
-        self.forget_layouts(tuple(scope))
-        return count
+        return self._run(self._protocol.delete_all(scope))
 
     def close(self) -> None:
         """Release what a URL has opened."""

@@ -16,12 +16,26 @@ from redis.sentinel import Sentinel
 
 from kairos.errors import InvalidValue
 
-__all__ = ["SCHEMES", "client_for"]
+__all__ = ["SCHEMES", "Family", "client_for"]
 
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 
 PORT = 6379
 SENTINEL_PORT = 26379
+
+
+@frozen
+class Family:
+    """The classes of redis-py's that a URL is opened with: those that wait, or those of asyncio."""
+
+    redis: Any
+    cluster: Any
+    node: Any
+    sentinel: Any
+    retry: Any
+
+
+SYNC = Family(redis.Redis, RedisCluster, ClusterNode, Sentinel, Retry)
 
 
 @frozen
@@ -34,18 +48,18 @@ class _Parts:
     options: Mapping[str, Any]
 
 
-def client_for(url: str, config: Mapping[str, Any]) -> Callable[[], redis.Redis | RedisCluster]:
+def client_for(url: str, config: Mapping[str, Any], family: Family = SYNC) -> Callable[[], Any]:
     """Return what makes the client; only a cluster's is made with I/O."""
     scheme, _, rest = url.partition("://")
     scheme = scheme.lower()
     plain = f"{scheme}://{rest}"
     if scheme.endswith("+cluster"):
-        return _cluster(_parse(scheme, rest, PORT, "cluster"), config)
+        return _cluster(_parse(scheme, rest, PORT, "cluster"), config, family)
     if scheme.endswith("+sentinel"):
-        return _sentinel(_parse(scheme, rest, SENTINEL_PORT, "sentinel"), config)
+        return _sentinel(_parse(scheme, rest, SENTINEL_PORT, "sentinel"), config, family)
     _check_plain(scheme, rest, plain)
-    settings = {**_defaults(), "retry": Retry(NoBackoff(), 0), **config}
-    return lambda: redis.Redis.from_url(plain, **settings)
+    settings = {**_defaults(), "retry": family.retry(NoBackoff(), 0), **config}
+    return lambda: family.redis.from_url(plain, **settings)
 
 
 def _defaults() -> dict[str, Any]:
@@ -100,20 +114,19 @@ def _parse(scheme: str, rest: str, port: int, what: str) -> _Parts:
     return _Parts(scheme.startswith("rediss"), tuple(pairs), tuple(filter(None, path.split("/"))), options)
 
 
-def _cluster(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], RedisCluster]:
+def _cluster(parts: _Parts, config: Mapping[str, Any], family: Family) -> Callable[[], Any]:
     if parts.path not in ((), ("0",)):
         raise InvalidValue(f"a cluster has database 0 alone; got the path {_shown('/'.join(parts.path))}")
     settings = {**_defaults(), **({"ssl": True} if parts.secure else {}), **config, **parts.options}
     settings.pop("db", None)
 
-    def make() -> RedisCluster:
-        nodes = [ClusterNode(*host) for host in parts.hosts]  # type: ignore[no-untyped-call]
-        return RedisCluster(startup_nodes=nodes, **settings)
+    def make() -> Any:
+        return family.cluster(startup_nodes=[family.node(*host) for host in parts.hosts], **settings)
 
     return make
 
 
-def _sentinel(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], redis.Redis]:
+def _sentinel(parts: _Parts, config: Mapping[str, Any], family: Family) -> Callable[[], Any]:
     if len(parts.path) not in (1, 2) or not all(map(str.isdecimal, parts.path[1:])):
         raise InvalidValue(
             "a redis+sentinel:// URL ends with the service's name and, if it is not 0, the database: "
@@ -124,13 +137,12 @@ def _sentinel(parts: _Parts, config: Mapping[str, Any]) -> Callable[[], redis.Re
     secure = {"ssl": True, **tls} if parts.secure else {}
     sentinel_settings = {"socket_timeout": 1.0, **secure, **own.pop("sentinel_kwargs", {})}
     settings = {**_defaults(), **({"ssl": True} if parts.secure else {}), **own, **parts.options}
-    settings.setdefault("retry", Retry(NoBackoff(), 0))
+    settings.setdefault("retry", family.retry(NoBackoff(), 0))
     if len(parts.path) == 2:
         settings["db"] = int(parts.path[1])
 
-    def make() -> redis.Redis:
-        sentinel: Any = Sentinel(list(parts.hosts), sentinel_kwargs=sentinel_settings)  # type: ignore[no-untyped-call]
-        client: redis.Redis = sentinel.master_for(parts.path[0], **settings)
-        return client
+    def make() -> Any:
+        sentinel = family.sentinel(list(parts.hosts), sentinel_kwargs=sentinel_settings)
+        return sentinel.master_for(parts.path[0], **settings)
 
     return make
