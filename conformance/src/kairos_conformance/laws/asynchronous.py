@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial
+from itertools import count
+from types import coroutine
 from typing import Any
 
 import pytest
@@ -17,6 +21,12 @@ from .base import BOTH, NOW, ONE, Laws, Undeclared, opening, refused
 from .concurrency import batches_of, check_batches
 
 __all__ = ["AsyncioLaws"]
+
+MANY = 1_000
+"""How many coroutines insert at once."""
+
+POINTS = 200
+"""At how many awaits one short call is cancelled at most."""
 
 
 class AsyncioLaws(Laws):
@@ -101,6 +111,18 @@ class AsyncioLaws(Laws):
         for row in place.loop.run(main()):
             check_batches(place, kind, row, batches)
 
+        async def many() -> Any:
+            async with place.asynchronous("count", ONE.specs, clock=clock) as ts:
+                await asyncio.gather(*(ts.insert(tag, 1, NOW) for _ in range(MANY)))
+                total = (await ts.get(tag, "kit_minute", timestamp=NOW))[NOW]
+                async for _ in ts.iterate(tag, "kit_minute"):
+                    break  # whoever leaves early leaves nothing behind
+                await ts.delete(tag)
+                return total
+
+        if kind == "count":
+            assert place.loop.run(many()) == MANY
+
     @law("Sync and async handles on one place see each other's writes", "§1, §7", "Coroutines", once=True)
     def test_both_sides(
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
@@ -156,6 +178,75 @@ class AsyncioLaws(Laws):
 
         total = place.loop.run(main())
         assert acknowledged <= total <= begun, f"{acknowledged} acknowledged, {begun} begun, {total} stored"
+        place.loop.run(_cancel_at_each_point(place, kind, clock, tag, value))
+
+
+async def _cancel_at_each_point(place: Place, kind: str, clock: Clock, tag: str, value: Any) -> None:
+    """Cancel each call at its first await, at its second, …, then let it run into a timeout, and look at the total."""
+    begun = acknowledged = 0
+
+    async def insert(ts: kairos.AsyncTimeseries) -> None:
+        nonlocal begun, acknowledged
+        begun += 1
+        await ts.insert(tag, value, NOW)
+        acknowledged += 1
+
+    async def walk(ts: kairos.AsyncTimeseries) -> None:
+        async for _ in ts.iterate(tag, "kit_minute"):
+            pass
+
+    calls: list[Callable[[kairos.AsyncTimeseries], Coroutine[Any, Any, Any]]] = [
+        insert,
+        lambda ts: ts.get(tag, "kit_minute", timestamp=NOW),
+        lambda ts: ts.list(),
+        walk,
+    ]
+    async with place.asynchronous(kind, ONE.specs, clock=clock) as ts:
+        for call in calls:
+            for point in count(1):
+                task = asyncio.create_task(_cancelled_at(point, call(ts)))
+                outcome: Any = (await asyncio.gather(task, return_exceptions=True))[0]
+                row = (await ts.get(tag, "kit_minute", timestamp=NOW))[NOW]
+                total = row if kind == "count" else len(row)
+                assert acknowledged <= total <= begun, f"{acknowledged} of {begun}, {total} stored"
+                if not isinstance(outcome, asyncio.CancelledError):
+                    assert not isinstance(outcome, BaseException), outcome
+                    break
+                assert point < POINTS, "the call never ends"
+            for seconds in (0, 0.0005, 0.002):
+                try:
+                    async with asyncio.timeout(seconds):
+                        await call(ts)
+                except TimeoutError:
+                    pass
+                await ts.list()
+        await ts.delete(tag)
+
+
+async def _cancelled_at(point: int, call: Coroutine[Any, Any, Any]) -> Any:
+    """Run a call that is cancelled where it awaits for the nth time."""
+    return await _stepped(point, call)
+
+
+@coroutine
+def _stepped(point: int, call: Coroutine[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    task = asyncio.current_task()
+    assert task is not None
+    step: Callable[[], Any] = partial(call.send, None)
+    for at in count(1):
+        try:
+            waiting = step()
+        except StopIteration as stop:
+            return stop.value
+        if at == point:
+            task.cancel()
+        try:
+            yield waiting
+        except BaseException as error:
+            step = partial(call.throw, error)
+        else:
+            step = partial(call.send, None)
+    raise AssertionError("unreachable")
 
 
 def _script(place: Place, kind: str, tag: str) -> list[str]:
