@@ -16,7 +16,7 @@ from redis.sentinel import Sentinel
 
 from kairos.errors import InvalidValue
 
-__all__ = ["SCHEMES", "Family", "client_for"]
+__all__ = ["SCHEMES", "SYNC", "Family", "client_for"]
 
 SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel")
 
