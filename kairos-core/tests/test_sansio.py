@@ -1,6 +1,7 @@
 """One protocol for a sync and an async client."""
 
 import asyncio
+import contextlib
 from collections.abc import Generator
 from typing import Any
 
@@ -77,3 +78,36 @@ def test_interrupt_or_cancellation_ends_the_protocol() -> None:
 
     asyncio.run(cancelled())
     assert log == ["closed", "closed"]
+
+
+def test_cancellation_that_a_driver_has_lost_ends_the_protocol() -> None:
+    log: list[str] = []
+
+    async def deaf(request: str) -> str:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+        return request
+
+    async def main() -> None:
+        task = asyncio.create_task(arun(protocol(log), deaf))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert log == ["closed"]
+
+
+def test_timeout_that_a_driver_has_met_is_no_cancellation() -> None:
+    log: list[str] = []
+
+    async def impatient(request: str) -> str:
+        try:
+            async with asyncio.timeout(0):
+                await asyncio.sleep(3600)
+        except TimeoutError:
+            return request.upper()
+        raise AssertionError
+
+    assert asyncio.run(arun(protocol(log), impatient)) == "FIRST SECOND"

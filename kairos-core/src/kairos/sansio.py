@@ -7,6 +7,7 @@ the ``yield``, so that the protocol can handle it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Generator
 from typing import Any, TypeVar
 
@@ -44,7 +45,13 @@ def run(protocol: Generator[Request, Any, Result], send: Callable[[Request], Any
 async def arun(
     protocol: Generator[Request, Any, Result], send: Callable[[Request], Awaitable[Any]]
 ) -> Result:
-    """Run a protocol to its end: ``await send(request)`` does one round trip."""
+    """Run a protocol to its end: ``await send(request)`` does one round trip.
+
+    A task that was cancelled meanwhile ends, even where the driver has lost the cancellation (before Python 3.12,
+    :func:`asyncio.wait_for` may return in spite of it).
+    """
+    task = asyncio.current_task()
+    cancelled = 0 if task is None else task.cancelling()
     try:
         request = next(protocol)
         while True:
@@ -53,6 +60,8 @@ async def arun(
             except Exception as error:
                 request = protocol.throw(error)
             else:
+                if task is not None and task.cancelling() > cancelled:
+                    raise asyncio.CancelledError
                 request = protocol.send(answer)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
