@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from itertools import count
 from time import monotonic
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import redis
@@ -25,8 +25,6 @@ from .requests import Request, Stream, Wait, check_patience, decodes
 from .rounds import Parcel, Pause, Refresh, Round, Rounds, Step
 
 __all__ = ["AsyncClusterLink", "AsyncLink", "AsyncServerLink"]
-
-T = TypeVar("T")
 
 MOST = 50
 """How many connections to a server are used at once: further calls wait for one, in the order in which they came."""
@@ -112,12 +110,7 @@ class AsyncConnections:
                 if monotonic() - since < TRUSTED or await _is_well(connection):
                     return connection
                 await self._drop(connection)
-            before = _cancelled()
-            connection = await self._get()
-            if _cancelled() > before:
-                await self._drop(connection)
-                raise asyncio.CancelledError
-            return connection
+            return await self._get()
         except BaseException:
             self._free.release()
             raise
@@ -162,24 +155,6 @@ async def _is_well(connection: Any) -> bool:
         return not await look()
     except (redis.ConnectionError, OSError):
         return False
-
-
-async def _awaited(work: Awaitable[T]) -> T:
-    """Return what redis-py gives, unless we were cancelled meanwhile.
-
-    It waits with :func:`asyncio.wait_for`, which before Python 3.12 may return in spite of being cancelled.
-    """
-    before = _cancelled()
-    result = await work
-    if _cancelled() > before:
-        raise asyncio.CancelledError
-    return result
-
-
-def _cancelled() -> int:
-    """Return how often the running task was asked to stop."""
-    task = asyncio.current_task()
-    return 0 if task is None else task.cancelling()
 
 
 async def _receive(connection: Any, count: int, raw: bool = True) -> list[Any]:
@@ -232,7 +207,7 @@ class AsyncServerLink(AsyncLink):
         commands = exchange.commands
         connection = await self._connections.take()
         try:
-            await _awaited(connection.send_packed_command(pack(commands)))
+            await connection.send_packed_command(pack(commands))
             replies = await _receive(connection, len(commands), exchange.raw)
         except BaseException:
             await self._connections.drop(connection)
@@ -246,7 +221,7 @@ class AsyncServerLink(AsyncLink):
         async def step(step: Command | int) -> list[Any]:
             if isinstance(step, int):
                 return await _receive(connection, step)
-            await _awaited(connection.send_packed_command(pack((step,))))
+            await connection.send_packed_command(pack((step,)))
             return []
 
         try:
@@ -298,7 +273,7 @@ class AsyncClusterLink(Rounds[AsyncConnections], AsyncLink):
 
     async def ready(self) -> None:
         """Learn which node has which slots."""
-        await _awaited(self._client.initialize())
+        await self._client.initialize()
 
     async def send(self, request: Request | Stream) -> list[Any]:
         """Return the replies."""
@@ -313,7 +288,7 @@ class AsyncClusterLink(Rounds[AsyncConnections], AsyncLink):
             return await asyncio.sleep(step.seconds)
         assert isinstance(step, Refresh)
         try:
-            await _awaited(self._client.nodes_manager.initialize())
+            await self._client.nodes_manager.initialize()
         except (redis.RedisError, RedisClusterException, OSError):
             return False
         return True
@@ -392,7 +367,7 @@ async def _carry_out(one: Round[AsyncConnections]) -> None:
                 continue
             lent.append((parcel, connection))
             try:
-                await _awaited(connection.send_packed_command(parcel.sent))
+                await connection.send_packed_command(parcel.sent)
             except (redis.RedisError, OSError) as error:
                 parcel.failure = error
                 lent.pop()
