@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -17,6 +19,22 @@ from kairos.storage import Config
 INTERVALS = {"minute": {"step": 60, "steps": 5}, "hour": {"step": 3600, "resolution": 60}}
 
 _numbers = count()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let calls be cancelled that are just connecting: PyMongo leaves their socket to the garbage collector."""
+    for item in items:
+        if item.get_closest_marker("filterwarnings") is None:
+            item.add_marker(pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning"))
+
+
+@pytest.fixture(scope="class", autouse=True)
+def collected() -> Iterator[None]:
+    """Collect such sockets when their event loop is gone."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture

@@ -1,24 +1,28 @@
-"""The driver: carries out the protocol's requests with PyMongo. All I/O is here."""
+"""The driver: carries out the protocol's requests with PyMongo's methods, which both of its clients have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any
 
 from bson.codec_options import CodecOptions
 from pymongo import ReadPreference, UpdateOne
-from pymongo.collection import Collection
+from pymongo.asynchronous.command_cursor import AsyncCommandCursor
+from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.cursor import Cursor
-from pymongo.database import Database
 from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
-from pymongo.results import BulkWriteResult, InsertManyResult
 from pymongo.write_concern import WriteConcern
+
+from kairos.sansio import run
 
 from . import requests as ask
 
 __all__ = ["Driver"]
 
 Document = dict[str, Any]
+Steps = Generator[Any, Any, Any]
+
+_CURSORS = (Cursor, AsyncCursor, AsyncCommandCursor)
 
 _LENIENT: CodecOptions[Document] = CodecOptions(unicode_decode_error_handler="replace")
 """For answers to writes: the server cuts long names in its messages, also in the middle of a character."""
@@ -38,15 +42,15 @@ class Driver:
         Whether a replica set is to acknowledge writes by majority where the caller did not say.
     """
 
-    def __init__(self, database: Database[Any], majority: bool) -> None:
+    def __init__(self, database: Any, majority: bool) -> None:
         codec: CodecOptions[Document] = CodecOptions(
             tz_aware=database.codec_options.tz_aware, tzinfo=database.codec_options.tzinfo
         )
-        self._database: Database[Document] = database.with_options(codec_options=codec)
+        self._database: Any = database.with_options(codec_options=codec)  # of either client
         self._majority = majority
         self._shared = self._numbered = True
-        self._collections: dict[str, Collection[Document]] = {}
-        self._handlers: Mapping[type, Callable[[Any], Any]] = {
+        self._collections: dict[str, Any] = {}
+        self._handlers: Mapping[type, Callable[[Any], Steps]] = {
             ask.Hello: self._hello,
             ask.Indexes: self._indexes,
             ask.CreateIndex: self._create_index,
@@ -61,22 +65,31 @@ class Driver:
 
     def send(self, request: ask.Request) -> Any:
         """Carry out a request and return its answer."""
+        return run(self.steps(request), _given)
+
+    def steps(self, request: ask.Request) -> Steps:
+        """Return the steps that carry a request out: each yields what PyMongo returns, and is sent the result.
+
+        PyMongo's two clients have the same methods. What the one for asyncio returns is awaited by whoever drives
+        the steps; what the other returns is the result.
+        """
         return self._handlers[type(request)](request)
 
-    def _collection(self, name: str, primary: bool = False) -> Collection[Document]:
+    def _collection(self, name: str, primary: bool = False) -> Any:
         found = self._collections.get(name)
         if found is None:
             found = self._collections[name] = self._database[name]
         return found.with_options(read_preference=ReadPreference.PRIMARY) if primary else found
 
-    def _indexes(self, request: ask.Indexes) -> list[Any]:
-        return list(self._collection(request.collection).list_indexes())
+    def _indexes(self, request: ask.Indexes) -> Steps:
+        cursor = yield self._collection(request.collection).list_indexes()
+        return (yield cursor.to_list())
 
-    def _hello(self, request: ask.Hello) -> Document:
+    def _hello(self, request: ask.Hello) -> Steps:
         """Ask what the server is, and remember what follows from it."""
         database = self._database
         admin = database.client.get_database("admin", codec_options=CodecOptions[Document](tz_aware=True))
-        hello = admin.command("hello")
+        hello = yield admin.command("hello")
         self._shared = "setName" in hello or hello.get("msg") == "isdbgrid"
         self._numbered = self._shared and database.client.options.retry_writes
         if self._majority and self._shared:
@@ -84,26 +97,26 @@ class Driver:
             self._database = database.with_options(write_concern=concern)
         return hello
 
-    def _create_index(self, request: ask.CreateIndex) -> None:
+    def _create_index(self, request: ask.CreateIndex) -> Steps:
         command: Document = {"createIndexes": request.collection, "indexes": [request.index]}
         if self._shared:
             command["commitQuorum"] = "majority"  # else it waits for all members, also for one that is down
-        self._database.command(command)
+        yield self._database.command(command)
 
-    def _insert(self, request: ask.Insert) -> ask.Outcome:
+    def _insert(self, request: ask.Insert) -> Steps:
         if request.small and not self._numbered:
-            return self._plainly({"insert": request.collection, "documents": request.documents})
+            return (yield from self._plainly({"insert": request.collection, "documents": request.documents}))
         insert = self._collection(request.collection).with_options(_LENIENT).insert_many
-        return _outcome(lambda: insert(request.documents, ordered=False))
+        return (yield from _outcome(lambda: insert(request.documents, ordered=False)))
 
-    def _update(self, request: ask.Update) -> ask.Outcome:
+    def _update(self, request: ask.Update) -> Steps:
         if request.small and not self._numbered:
-            return self._plainly({"update": request.collection, "updates": request.updates})
+            return (yield from self._plainly({"update": request.collection, "updates": request.updates}))
         updates = [UpdateOne(one["q"], one["u"], upsert=True) for one in request.updates]
         write = self._collection(request.collection).with_options(_LENIENT).bulk_write
-        return _outcome(lambda: write(updates, ordered=False))
+        return (yield from _outcome(lambda: write(updates, ordered=False)))
 
-    def _plainly(self, command: Document) -> ask.Outcome:
+    def _plainly(self, command: Document) -> Steps:
         """Send a write as a plain command, which costs a third less than the driver's methods.
 
         A plain command is never sent again. The driver's methods are, where the server numbers writes and so
@@ -113,21 +126,21 @@ class Driver:
         concern = self._database.write_concern.document
         if concern:
             command["writeConcern"] = concern
-        reply = self._database.command(command, codec_options=_LENIENT)
+        reply = yield self._database.command(command, codec_options=_LENIENT)
         unsure = [reply["writeConcernError"]] if "writeConcernError" in reply else ()
         return ask.Outcome(len(reply.get("upserted", ())), reply.get("writeErrors", ()), unsure)
 
-    def _find_by_id(self, request: ask.FindById) -> Any:
+    def _find_by_id(self, request: ask.FindById) -> Steps:
         try:
-            return self._find_plainly(request)
+            return (yield from self._find_plainly(request))
         except ServerSelectionTimeoutError:
             raise
         except AutoReconnect:
             if not self._database.client.options.retry_reads:
                 raise
-            return self._find_plainly(request)
+            return (yield from self._find_plainly(request))
 
-    def _find_plainly(self, request: ask.FindById) -> Any:
+    def _find_plainly(self, request: ask.FindById) -> Steps:
         """Read as a plain command, which the driver does not repeat."""
         database = self._database
         command: Document = {
@@ -139,38 +152,44 @@ class Driver:
         concern = database.read_concern.document
         if concern:
             command["readConcern"] = concern
-        reply = database.command(
+        reply = yield database.command(
             command, codec_options=database.codec_options, read_preference=database.read_preference
         )
         found = reply["cursor"]["firstBatch"]
         return found[0] if found else None
 
-    def _find(self, request: ask.Find) -> list[Document]:
+    def _find(self, request: ask.Find) -> Steps:
         cursor = self._collection(request.collection, request.primary).find(
             request.filter, request.projection, sort=request.sort, limit=request.limit, batch_size=_BATCH
         )
-        return cursor.to_list()
+        return (yield cursor.to_list())
 
-    def _group(self, request: ask.Group) -> list[Any]:
+    def _group(self, request: ask.Group) -> Steps:
         pipeline: list[Document] = [{"$match": request.filter}, {"$group": {"_id": f"${request.field}"}}]
-        cursor = self._collection(request.collection, request.primary).aggregate(pipeline, batchSize=_BATCH)
-        return [document["_id"] for document in cursor.to_list()]
+        cursor = yield self._collection(request.collection, request.primary).aggregate(
+            pipeline, batchSize=_BATCH
+        )
+        return [document["_id"] for document in (yield cursor.to_list())]
 
-    def _delete(self, request: ask.Delete) -> int:
-        return self._collection(request.collection).delete_many(request.filter).deleted_count
+    def _delete(self, request: ask.Delete) -> Steps:
+        return (yield self._collection(request.collection).delete_many(request.filter)).deleted_count
 
-    def _fetch(self, request: ask.Fetch) -> Any:
-        found = request.function(self._collection(request.collection), **request.keywords)
-        return list(found) if isinstance(found, Cursor) else found
+    def _fetch(self, request: ask.Fetch) -> Steps:
+        found = yield request.function(self._collection(request.collection), **request.keywords)
+        return (yield found.to_list()) if isinstance(found, _CURSORS) else found
 
 
-def _outcome(write: Callable[[], BulkWriteResult | InsertManyResult]) -> ask.Outcome:
+def _given(result: Any) -> Any:
+    return result
+
+
+def _outcome(write: Callable[[], Any]) -> Steps:
     """Return what became of a write through the driver's methods.
 
     The driver's own error would hold each refused document whole, in its message too.
     """
     try:
-        result = write()
+        result = yield write()
     except BulkWriteError as error:
         details = error.details
         refused = [{key: one[key] for key in one if key != "op"} for one in details["writeErrors"]]

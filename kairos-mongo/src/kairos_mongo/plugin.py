@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
-from pymongo import MongoClient
+from pymongo import AsyncMongoClient, MongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.database import Database
 from pymongo.errors import InvalidName
 
 from kairos.errors import InvalidType, InvalidValue, show
 from kairos.hookspecs import hookimpl
-from kairos.storage import Config
+from kairos.storage import AsyncStorage, Config, Storage
 
+from .asynchronous import AsyncMongoStorage
 from .driver import Driver
 from .keys import Keys, check_escape_character
 from .kinds import kind_documents
@@ -20,7 +23,9 @@ from .protocol import Protocol
 from .storage import MongoStorage
 from .values import values_of
 
-__all__ = ["kairos_open"]
+__all__ = ["kairos_open", "kairos_open_async"]
+
+S = TypeVar("S", bound=Storage | AsyncStorage)
 
 _SCHEMES = ("mongodb", "mongodb+srv")
 _DATABASE = "kairos"
@@ -30,20 +35,35 @@ _ESCAPE_CHARACTER = "\uffff"
 @hookimpl
 def kairos_open(target: Any, config: Config) -> MongoStorage | None:
     """Open ``mongodb://`` and ``mongodb+srv://`` URLs, a MongoClient or a Database."""
+    return _open(target, config, MongoStorage, MongoClient, Database)
+
+
+@hookimpl
+def kairos_open_async(target: Any, config: Config) -> AsyncMongoStorage | None:
+    """Open the same URLs, an AsyncMongoClient or an AsyncDatabase."""
+    return _open(target, config, AsyncMongoStorage, AsyncMongoClient, AsyncDatabase)
+
+
+def _open(target: Any, config: Config, storage: Callable[..., S], client: Any, database: Any) -> S | None:
     if isinstance(target, str):
-        return _open_url(target, config)
-    if isinstance(target, MongoClient):
-        return _storage(target.get_default_database(_DATABASE), config, None)
-    if isinstance(target, Database):
-        return _storage(target, config, None)
+        return _open_url(target, config, storage, client)
+    if isinstance(target, client):
+        return _storage(target.get_default_database(_DATABASE), config, None, storage)
+    if isinstance(target, database):
+        return _storage(target, config, None, storage)
     if type(target).__module__.partition(".")[0] != "pymongo":
         return None
-    name = type(target).__name__
-    hint = "it is for kairos.AsyncTimeseries" if name.startswith("Async") else "pass its client or database"
-    raise InvalidType(f"target must be a URL, a pymongo MongoClient or a Database; got {name}: {hint}")
+    wrong = isinstance(target, (MongoClient, Database, AsyncMongoClient, AsyncDatabase))
+    other = "AsyncTimeseries" if client is MongoClient else "Timeseries"
+    hint = f"it is for kairos.{other}" if wrong else "pass its client or database"
+    article = "an" if client is AsyncMongoClient else "a"
+    raise InvalidType(
+        f"target must be a URL, a pymongo {client.__name__} or {article} {database.__name__}; "
+        f"got {type(target).__name__}: {hint}"
+    )
 
 
-def _open_url(target: str, config: Config) -> MongoStorage | None:
+def _open_url(target: str, config: Config, storage: Callable[..., S], client_class: Any) -> S | None:
     scheme, separator, rest = target.partition("://")
     scheme = scheme.lower()
     if not separator or scheme not in _SCHEMES:
@@ -51,12 +71,12 @@ def _open_url(target: str, config: Config) -> MongoStorage | None:
     if scheme == "mongodb" and (not rest or rest.startswith(("/", "?"))):
         rest = f"localhost{rest}"
     wanted = config.client_config.pop("database", None)
-    client: MongoClient[Any] = MongoClient(f"{scheme}://{rest}", **{"connect": False, **config.client_config})
+    client = client_class(f"{scheme}://{rest}", **{"connect": False, **config.client_config})
     database = client.get_default_database(_DATABASE) if wanted is None else _database(client, wanted)
-    return _storage(database, config, client)
+    return _storage(database, config, client, storage)
 
 
-def _database(client: MongoClient[Any], name: Any) -> Database[Any]:
+def _database(client: Any, name: Any) -> Any:
     if not isinstance(name, str):
         raise InvalidType(
             f"client_config['database'] must be the name of a database; got {show(name)} ({type(name).__name__})"
@@ -67,7 +87,7 @@ def _database(client: MongoClient[Any], name: Any) -> Database[Any]:
         raise InvalidValue(f"client_config['database'] is {show(name)}: {error}") from error
 
 
-def _storage(database: Database[Any], config: Config, owned: MongoClient[Any] | None) -> MongoStorage:
+def _storage(database: Any, config: Config, owned: Any, storage: Callable[..., S]) -> S:
     if not database.write_concern.acknowledged:
         raise InvalidValue(
             "the write concern w=0 gives no answer, so that nobody would learn of a write that was refused or lost; "
@@ -86,4 +106,4 @@ def _storage(database: Database[Any], config: Config, owned: MongoClient[Any] | 
     place = Place.of(config.kind, config.intervals, str.__str__(prefix), database.name)
     protocol = Protocol(place, documents, escape_character if config.kind == "histogram" else None)
     driver = Driver(database, majority=owned is not None)
-    return MongoStorage(protocol, driver, values_of(config.kind, codec), owned)
+    return storage(protocol, driver, values_of(config.kind, codec), owned)
