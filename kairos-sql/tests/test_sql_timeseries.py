@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import StaticPool
 
 from kairos import AsyncTimeseries, Timeseries
@@ -27,10 +28,37 @@ def test_the_backend_is_found_by_the_engine(timeseries):
     engine.dispose()
 
 
-def test_asyncio_is_not_declared(url):
+@pytest.mark.parametrize("url", ["postgresql://h/d", "mysql://h/d", "postgresql+asyncpg://h/d"])
+def test_asyncio_is_declared_for_sqlite_alone(url):
     one = AsyncTimeseries(url, intervals={"minute": {"step": 60}})
     with pytest.raises(Unsupported, match="kairos-sql"):
         asyncio.run(one.open())
+
+
+def test_a_sync_driver_or_engine_names_the_other_class(url):
+    async def refused(target):
+        with pytest.raises(InvalidType, match=r"(?<!Async)Timeseries"):
+            await AsyncTimeseries(target, intervals={"minute": {"step": 60}}).open()
+
+    engine = sa.create_engine(url)
+    asyncio.run(refused(url.replace("sqlite:", "sqlite+pysqlite:")))
+    asyncio.run(refused(engine))
+    engine.dispose()
+
+
+def test_a_live_async_engine_stays_the_callers_and_agrees_with_the_sync_side(url, timeseries):
+    async def use():
+        engine = create_async_engine(url.replace("sqlite:", "sqlite+aiosqlite:"))
+        async with AsyncTimeseries(engine, type="count", intervals={"minute": {"step": 60}}) as one:
+            await one.insert("a", 2, 0)
+            assert await one.get("a", "minute", timestamp=0) == {0: 2}
+        async with engine.connect() as connection:
+            assert (await connection.exec_driver_sql("SELECT 1")).scalar() == 1
+        await engine.dispose()
+
+    asyncio.run(use())
+    with Timeseries(url, type="count", intervals={"minute": {"step": 60}}) as one:
+        assert one.get("a", "minute", timestamp=0) == {0: 2}
 
 
 def test_an_async_driver_names_the_other_class(url):

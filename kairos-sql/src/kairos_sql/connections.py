@@ -62,6 +62,7 @@ class Connections:
         self._waiting = 0
         self._most = dialect.most_connections if self._keep else None
         self._closed = False
+        self._pause: Callable[[float], None] = time.sleep
         self.lock = dialect.lock()
         self.retries = 0
 
@@ -146,7 +147,7 @@ class Connections:
             if time.monotonic() > give_up or tries >= self._dialect.tries(error):
                 raise error
             self.retries += 1
-            time.sleep(random.random() * min(0.001 * 2**tries, 0.25))
+            self._pause(random.random() * min(0.001 * 2**tries, 0.25))
             try:
                 return attempt()
             except Exception as again:

@@ -11,7 +11,7 @@ from kairos.errors import BackendNotFound
 
 from .dialects import Dialect
 
-__all__ = ["dialect_for", "with_driver"]
+__all__ = ["dialect_for", "with_async_driver", "with_driver"]
 
 _PREFERRED = {
     "postgresql": (("psycopg", "psycopg"),),
@@ -39,6 +39,26 @@ def with_driver(url: URL) -> URL:
         f"{url.drivername}:// needs a driver ({wanted}): pip install 'kairos-sql[{extra}]', or name another "
         f"that is installed, as in {url.drivername}+driver://"
     )
+
+
+_ASYNC = {"sqlite": ("aiosqlite", "aiosqlite")}
+"""Scheme -> (module, driver) for asyncio."""
+
+
+def with_async_driver(url: URL) -> URL | None:
+    """Return a URL that names the asynchronous driver, if it names none; None if kairos knows of none."""
+    known = _ASYNC.get(url.get_backend_name())
+    if known is None:
+        return None
+    if "+" in url.drivername:
+        return url
+    module, driver = known
+    if find_spec(module) is None:
+        raise BackendNotFound(
+            f"{url.drivername}:// needs a driver ({module}) with AsyncTimeseries: "
+            f"pip install 'kairos-sql[{module}]'"
+        )
+    return url.set(drivername=f"{url.drivername}+{driver}")
 
 
 def dialect_for(name: str, driver: str) -> type[Dialect]:

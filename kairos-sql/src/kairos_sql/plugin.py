@@ -7,18 +7,18 @@ from typing import Any
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from kairos.errors import InvalidType, InvalidValue
+from kairos.errors import InvalidType, InvalidValue, Unsupported
 from kairos.hookspecs import hookimpl
-from kairos.storage import Config
+from kairos.storage import AsyncStorage, Config
 
 from .connections import Connections
 from .dialects import Dialect
-from .drivers import dialect_for, with_driver
+from .drivers import dialect_for, with_async_driver, with_driver
 from .schema_names import INTERVAL_LENGTH, LAYOUTS
 from .storage import SQLStorage
 from .values import column_type
 
-__all__ = ["kairos_open"]
+__all__ = ["kairos_open", "kairos_open_async"]
 
 
 @hookimpl
@@ -28,11 +28,55 @@ def kairos_open(target: Any, config: Config) -> SQLStorage | None:
         return _open_url(target, config)
     if isinstance(target, Engine):
         dialect = dialect_for(target.dialect.name, target.dialect.driver)
-        return _storage(dialect(target), config, owned=False, keep=False)
+        own = dialect(target)
+        return _storage(own, config, Connections(own, False, False))
     if type(target).__module__.partition(".")[0] != "sqlalchemy":
         return None
     hint = "it is for kairos.AsyncTimeseries" if type(target).__name__ == "AsyncEngine" else "pass its Engine"
     raise InvalidType(f"target must be a URL or a SQLAlchemy Engine; got {type(target).__name__}: {hint}")
+
+
+@hookimpl
+def kairos_open_async(target: Any, config: Config) -> AsyncStorage | None:
+    """Open URLs of SQLite, and SQLAlchemy's AsyncEngine with aiosqlite, for asyncio."""
+    if isinstance(target, str | URL):
+        try:
+            asked = make_url(target)
+            url = with_async_driver(asked)
+            is_async = url is not None and url.get_dialect().is_async
+        except (ArgumentError, NoSuchModuleError, ValueError):
+            return None
+        if url is None:
+            raise Unsupported(
+                f"the backend kairos-sql does asyncio with sqlite:// alone, so far; got {asked.drivername}://"
+            )
+        if not is_async:
+            raise InvalidType(
+                f"the driver {url.get_driver_name()} is for kairos.Timeseries; AsyncTimeseries takes sqlite:// or "
+                "sqlite+aiosqlite://"
+            )
+    elif type(target).__module__.partition(".")[0] != "sqlalchemy":
+        return None
+    elif type(target).__name__ != "AsyncEngine":
+        hint = "it is for kairos.Timeseries" if isinstance(target, Engine) else "pass its AsyncEngine"
+        raise InvalidType(
+            f"target must be a URL or a SQLAlchemy AsyncEngine; got {type(target).__name__}: {hint}"
+        )
+    elif target.dialect.name != "sqlite":
+        raise Unsupported(
+            f"the backend kairos-sql does asyncio with SQLite alone, so far; got an engine of {target.dialect.name}"
+        )
+    if dialect_for("sqlite", "pysqlite").__name__ == "Generic":
+        raise Unsupported("the backend kairos-sql's fallback does not do asyncio; use Timeseries")
+    from .asynchronous import AsyncSQLite, AsyncSQLStorage, GreenletConnections, GreenletStorage
+
+    if not isinstance(target, str | URL):
+        dialect, owned = AsyncSQLite(target.sync_engine), False
+    else:
+        assert url is not None
+        dialect, owned = AsyncSQLite(AsyncSQLite.create_engine(url, config.client_config)), True
+    storage = _storage(dialect, config, GreenletConnections(dialect, owned, False), GreenletStorage)
+    return AsyncSQLStorage(storage)
 
 
 def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
@@ -55,14 +99,17 @@ def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
     storage: SQLStorage | None = None
     engine = kind.create_engine(url, config.client_config)
     try:
-        storage = _storage(kind(engine), config, owned=True, keep=keep and kind.keeps_connections)
+        dialect = kind(engine)
+        storage = _storage(dialect, config, Connections(dialect, True, keep and kind.keeps_connections))
     finally:
         if storage is None:
             engine.dispose()
     return storage
 
 
-def _storage(dialect: Dialect, config: Config, *, owned: bool, keep: bool) -> SQLStorage:
+def _storage(
+    dialect: Dialect, config: Config, connections: Connections, storage: type[SQLStorage] = SQLStorage
+) -> SQLStorage:
     string_length = _length(config, "string_length", 255)
     text_length = _length(config, "text_length", 32_768)
     longest = dialect.longest_name
@@ -79,9 +126,9 @@ def _storage(dialect: Dialect, config: Config, *, owned: bool, keep: bool) -> SQ
             raise InvalidValue(
                 f"interval {interval[:40]!r}…: its name must be at most {INTERVAL_LENGTH} bytes of UTF-8; got {size}"
             )
-    return SQLStorage(
+    return storage(
         dialect,
-        Connections(dialect, owned, keep),
+        connections,
         config.kind,
         {name for name, interval in config.intervals.items() if interval.resolution is None},
         table_name,

@@ -25,7 +25,7 @@ from .rows import Writer
 from .sqlite_writers import NumberingWriter, ValuesWriter
 from .statements import bound, prepare
 
-__all__ = ["SQLite"]
+__all__ = ["SQLite", "set_up"]
 
 _TIMEOUT = 30.0
 """How many seconds a connection waits for another's lock unless the caller says otherwise."""
@@ -48,18 +48,18 @@ def _is_memory(url: URL) -> bool:
     return url.database in (None, "", ":memory:") or url.query.get("mode") == "memory"
 
 
-def _set_up(connection: Any, record: Any) -> None:
+def set_up(connection: Any, record: Any, pause: Callable[[float], None] = time.sleep) -> None:
     """Set up a new connection of an engine that is our own.
 
     In WAL mode readers and writers do not wait for each other. ``synchronous=FULL``, SQLite's own default, lets a
     commit that has returned survive a power failure too.
     """
-    _switch_to_wal(connection)
+    _switch_to_wal(connection, pause)
     connection.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT}")
     connection.execute("PRAGMA synchronous = FULL")
 
 
-def _switch_to_wal(connection: Any) -> None:
+def _switch_to_wal(connection: Any, pause: Callable[[float], None]) -> None:
     """Switch a file to WAL, if that can be done."""
     mode: str = connection.execute("PRAGMA journal_mode").fetchone()[0]
     deadline = time.monotonic() + _TIMEOUT
@@ -73,7 +73,7 @@ def _switch_to_wal(connection: Any) -> None:
                 break  # such as a file that may only be read
             if time.monotonic() > deadline:
                 break
-            time.sleep(0.005)
+            pause(0.005)
             mode = connection.execute("PRAGMA journal_mode").fetchone()[0]
 
 
@@ -90,7 +90,7 @@ class SQLite(Dialect):
 
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
-        """Return an engine whose every connection is set up by :func:`_set_up`."""
+        """Return an engine whose every connection is set up by :func:`set_up`."""
         arguments = {"isolation_level": None, "check_same_thread": False, "timeout": _TIMEOUT}
         for key in url.query:
             arguments.pop(key, None)
@@ -100,7 +100,7 @@ class SQLite(Dialect):
         elif not {key for key in client_config if key.startswith("pool") or key == "max_overflow"}:
             client_config["max_overflow"] = -1  # a thread that finds no idle connection opens one
         engine = sa.create_engine(url, connect_args=arguments, **client_config)
-        sa.event.listen(engine, "connect", _set_up)
+        sa.event.listen(engine, "connect", set_up)
         return engine
 
     @property
@@ -120,7 +120,7 @@ class SQLite(Dialect):
     def look_at(self, connection: Connection) -> None:
         """Refuse an in-memory database that each connection would have for itself."""
         cursor: Any = connection.connection.cursor()
-        autocommit = getattr(cursor.connection, "autocommit", None)
+        autocommit = getattr(self._driver(cursor), "autocommit", None)
         if autocommit is True:
             raise InvalidValue(
                 "connections with autocommit=True cannot commit a batch as one; leave autocommit out of connect_args"
@@ -153,7 +153,11 @@ class SQLite(Dialect):
         return self._is_open(lent.cursor)
 
     def _is_open(self, cursor: Any) -> bool:
-        return bool(cursor.connection.in_transaction) and not self._implicit
+        return bool(self._driver(cursor).in_transaction) and not self._implicit
+
+    def _driver(self, cursor: Any) -> Any:
+        """Return the driver's connection of a cursor."""
+        return cursor.connection
 
     def refused(self, error: Exception) -> bool:
         """Whether a constraint failed, or the driver would not send a value."""
