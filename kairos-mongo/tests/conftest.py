@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
@@ -17,6 +18,24 @@ from kairos.storage import Config
 INTERVALS = {"minute": {"step": 60, "steps": 5}, "hour": {"step": 3600, "resolution": 60}}
 
 _numbers = count()
+
+
+@pytest.fixture(scope="session")
+def primary() -> Callable[[Any], Any]:
+    """Return a function that gives the node that is the primary, once there is one."""
+
+    def primary(engine: Any) -> Any:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for node in engine.nodes:
+                if node.running:
+                    with MongoClient[Any](node.host, node.port, directConnection=True) as client:
+                        if client.admin.command("hello")["isWritablePrimary"]:
+                            return node
+            time.sleep(0.1)
+        raise AssertionError("no primary within 60 seconds")
+
+    return primary
 
 
 @pytest.fixture

@@ -34,19 +34,6 @@ def is_update(data):
     return b"update\x00" in data and b"minute" in data and b"kairos_layouts" not in data
 
 
-def primary(engine):
-    """Return the node that is the primary, once there is one."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        for node in engine.nodes:
-            if node.running:
-                with MongoClient(node.host, node.port, directConnection=True) as client:
-                    if client.admin.command("hello")["isWritablePrimary"]:
-                        return node
-        time.sleep(0.1)
-    raise AssertionError("no primary within 30 seconds")
-
-
 def start(url, kind, number, times, seconds=0.0):
     command = [sys.executable, "-W", "error", str(WORKER), url, kind, str(number), str(times), str(seconds)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -100,7 +87,7 @@ def test_a_standalones_lost_reply_raises_and_nothing_is_sent_again(proxies, engi
 @pytest.mark.parametrize("names", [1, 3], ids=["insert", "bulk"])
 @pytest.mark.parametrize("kind", list(ROWS))
 def test_a_sets_lost_reply_is_asked_for_again_and_the_write_is_there_once(
-    proxies, engine, timeseries, commands, kind, names
+    primary, proxies, engine, timeseries, commands, kind, names
 ):
     node = primary(engine("mongo-set"))
     proxy = proxies(node)
@@ -120,7 +107,9 @@ def test_a_sets_lost_reply_is_asked_for_again_and_the_write_is_there_once(
 
 
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(proxies, engine, timeseries, kind):
+def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(
+    primary, proxies, engine, timeseries, kind
+):
     node = primary(engine("mongo-set"))
     proxy = proxies(node)
     url = f"mongodb://127.0.0.1:{proxy.port}/lost-both-{kind}?directConnection=true"
@@ -139,7 +128,7 @@ def is_insert(data):
 
 
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_many_new_documents_whose_reply_is_lost(proxies, engine, timeseries, kind):
+def test_many_new_documents_whose_reply_is_lost(primary, proxies, engine, timeseries, kind):
     """Half of 60 documents are there already: 30 are inserted, 30 are refused, and nobody hears of it."""
     names = [f"n{number:02}" for number in range(60)]
     for server, more in (("mongo", ""), ("mongo-set", "?directConnection=true")):
@@ -159,7 +148,7 @@ def test_many_new_documents_whose_reply_is_lost(proxies, engine, timeseries, kin
         assert [handle.get(name, "minute")[600] for name in names] == [old] * 30 + [ROWS[kind]] * 30
 
 
-def test_a_set_without_retryable_writes_is_treated_like_a_standalone(proxies, engine, timeseries):
+def test_a_set_without_retryable_writes_is_treated_like_a_standalone(primary, proxies, engine, timeseries):
     node = primary(engine("mongo-set"))
     proxy = proxies(node)
     url = f"mongodb://127.0.0.1:{proxy.port}/not-retried?directConnection=true&retryWrites=false"
@@ -231,7 +220,7 @@ def test_a_standalone_that_is_killed_has_what_was_journaled_and_the_handle_goes_
     assert handle.get("n", "minute") == {600: list(range(51))}
 
 
-def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(own_engine, timeseries):
+def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(primary, own_engine, timeseries):
     engine = own_engine("mongo-set")
     writers = [start(engine.url, "series", number, 50, 8.0) for number in range(4)]
     go(writers)
@@ -260,7 +249,7 @@ def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(own_en
             assert max(outcome["ok"]) > before + 5, "nothing was written after the election"
 
 
-def test_a_place_opens_and_builds_its_index_while_a_member_is_down(own_engine, timeseries):
+def test_a_place_opens_and_builds_its_index_while_a_member_is_down(primary, own_engine, timeseries):
     engine = own_engine("mongo-set")
     timeseries(engine.url, intervals=PLAIN).insert("n")
     dead = next(node for node in engine.nodes if node is not primary(engine))

@@ -86,4 +86,5 @@ def _storage(database: Database[Any], config: Config, owned: MongoClient[Any] | 
     place = Place.of(config.kind, config.intervals, str.__str__(prefix), database.name)
     protocol = Protocol(place, documents, escape_character if config.kind == "histogram" else None)
     driver = Driver(database, majority=owned is not None)
-    return MongoStorage(protocol, driver, values_of(config.kind, codec), owned)
+    values = values_of(config.kind, codec, config.option("value_type"))
+    return MongoStorage(protocol, driver, values, owned)
