@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import install
 
 BACKENDS = Path(__file__).parent / "backends"
 
@@ -24,7 +25,7 @@ def command(*arguments, cwd, path=BACKENDS):
 
 @pytest.mark.slow
 def test_a_right_backend_is_held_and_the_exit_code_is_zero(tmp_path):
-    run = command("memory://command", cwd=tmp_path)
+    run = command("memory://command", "--kind", "count", cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert " 0 FAILED" in run.stdout
     assert not list(tmp_path.iterdir()), "it left something behind"
@@ -75,18 +76,7 @@ def project(tmp_path_factory):
     where = tmp_path_factory.mktemp("new")
     made = command("new", "mystore", cwd=where)
     assert made.returncode == 0, made.stderr
-    install = [
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        "../site",
-        ".",
-    ]
-    subprocess.run([*install, "--python", sys.executable], cwd=where / "kairos-mystore", check=True)
+    install(where / "kairos-mystore", where / "site")
     return where / "kairos-mystore", where / "site"
 
 

@@ -44,7 +44,7 @@ class Profile:
 
     def second(self) -> Profile:
         """Return the profile for a second side of the same backend, whose planning and merging is the first one's."""
-        return evolve(self, examples=self.examples if self.random else max(5, self.examples // 5))
+        return evolve(self, examples=self.examples if self.name == "deep" else max(5, self.examples // 5))
 
     def settings(self, *, share: float = 1.0) -> settings:
         """Return Hypothesis settings for a law that takes a share of the examples."""
