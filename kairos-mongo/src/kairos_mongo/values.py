@@ -20,8 +20,6 @@ MAX_NAME_BYTES = 1024
 _MAX_BYTES = 8 * 2**20
 _MAX_KEY_BYTES = 2**20  # a key of a histogram can grow fourfold when it is escaped
 
-_PLAIN = frozenset({int, float, str, bytes, bool, ObjectId})
-
 
 def values_of(kind: str, codec: CodecOptions[Any]) -> Values:
     """Return the values that a kind takes.
@@ -32,24 +30,17 @@ def values_of(kind: str, codec: CodecOptions[Any]) -> Values:
     types = {int, float, str, bytes, bool, datetime, ObjectId}
     if kind in ("series", "gauge"):
         types.add(Decimal128)
+    aware, zone = codec.tz_aware, codec.tzinfo or UTC
+    converts: dict[type, Callable[[Any], Any]] = {datetime: lambda value: _check_datetime(value, aware, zone)}
+    if kind in ("series", "gauge"):
+        converts[Decimal128] = _check_decimal
     return Values(
         types=frozenset(types),
         text=False,
         int_range=(-(2**63), 2**63 - 1),
         max_bytes=_MAX_KEY_BYTES if kind == "histogram" else _MAX_BYTES,
-        convert=_converter(codec.tz_aware, codec.tzinfo or UTC),
+        convert=converts,
     )
-
-
-def _converter(aware: bool, zone: tzinfo) -> Callable[[Any], Any]:
-    def convert(value: Any) -> Any:
-        if type(value) in _PLAIN:
-            return value
-        if type(value) is Decimal128:
-            return _check_decimal(value)
-        return _check_datetime(value, aware, zone)
-
-    return convert
 
 
 def _check_decimal(value: Decimal128) -> Decimal128:

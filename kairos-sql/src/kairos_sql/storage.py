@@ -78,6 +78,7 @@ class SQLStorage(Storage):
             max_name_bytes=string_length,
             expiry=dict.fromkeys(KIND_TABLES, "manual"),
             float_counts=True,
+            checked_totals=True,
             atomic_batch=True,
             shared=dialect.shared,
             custom_fetch=True,
