@@ -48,6 +48,18 @@ def test_profile_kind_and_options_reach_the_suite(tmp_path):
     assert "kit_no_such_option" in wrong.stderr
 
 
+def test_each_seed_is_told_in_a_line_and_the_first_that_fails_in_full(tmp_path):
+    laws = ("-k", "test_datetimes", "--kind", "count")
+    run = command("memory://command", *laws, "--seeds", "2", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert [line.partition(",")[0] for line in run.stdout.splitlines()] == ["seed 1 of 2", "seed 2 of 2"]
+    run = command("wrong://typed-TotalsAsDoubles", "--seeds=2", "-k", "whole_floats", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "seed 1 of 2 failed: try it again with --seed 1" in run.stdout
+    assert "1 FAILED" in run.stdout
+    assert "seed 2" not in run.stdout
+
+
 def test_a_place_that_cannot_be_opened_is_said_once_without_its_password(tmp_path):
     run = command("nobody://user:secret@host/db", cwd=tmp_path)
     assert run.returncode == 2
