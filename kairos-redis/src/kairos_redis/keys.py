@@ -82,11 +82,14 @@ class Place:
     kind: str
     intervals: dict[str, IntervalKeys]
     layouts: bytes = field(init=False)
+    deleted: bytes = field(init=False)
+    """On a cluster: holds something new after each delete, for a while."""
     version: int = field(init=False, default=0)
     """How often :attr:`intervals` has changed."""
 
     def __attrs_post_init__(self) -> None:
         self.layouts = _together(self.prefix, b"layouts")
+        self.deleted = _together(self.prefix, b"deleted")
 
     @classmethod
     def of(cls, prefix: str, kind: str, intervals: Any) -> Place:

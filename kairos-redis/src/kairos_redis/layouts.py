@@ -119,13 +119,22 @@ class Layouts:
                 check_layout(name, recorded[name], keys.interval.layout)
         self.expect(recorded)
 
-    def compare(self) -> Protocol:
-        """Raise :class:`Differs` if a record is not what we expect; record what is missing."""
+    def look(self) -> list[Command]:
+        """Return the commands whose replies :meth:`compare` takes."""
         ours = list(self.place.intervals.values())
         fields = [keys.name for keys in ours] + [b"%b\0steps" % keys.name for keys in ours]
-        (found,) = yield Request([(b"HMGET", self.place.layouts, *fields)])
-        if isinstance(found, Exception):
-            raise found
+        return [(b"HMGET", self.place.layouts, *fields), (b"GET", self.place.deleted)]
+
+    def compare(self, seen: Sequence[Any] | None = None) -> Protocol:
+        """Raise :class:`Differs` if a record is not what we expect; record what is missing.
+
+        Returns what :meth:`deletes` has to return in the end, if nothing was deleted meanwhile.
+        """
+        ours = list(self.place.intervals.values())
+        found, deleted = seen or (yield Request(self.look()))
+        for reply in (found, deleted):
+            if isinstance(reply, Exception):
+                raise reply
         commands: list[Command] = []
         for keys, record, kept in zip(ours, found, found[len(ours) :], strict=False):
             if record is None:
@@ -143,6 +152,14 @@ class Layouts:
             raced = any(c[0] == b"HSETNX" and not reply for c, reply in zip(commands, replies, strict=True))
             if raced:  # somebody was faster with a record
                 yield from self.compare_again()
+        return deleted
+
+    def deletes(self) -> Protocol:
+        """Return what tells whether something was deleted meanwhile."""
+        (reply,) = yield Request([(b"GET", self.place.deleted)])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     def compare_again(self) -> Protocol:
         """Compare without recording."""
