@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from secrets import token_bytes
 from typing import Any, TypeVar
 
 from attrs import define, field
@@ -27,8 +26,6 @@ NAMES_AT_ONCE = 20_000
 NAMES_TO_DELETE = 100
 KEYS = 1_000
 CALLS = 10
-DELETED = b"3600"
-"""For how many seconds a cluster knows that something was deleted: far longer than a write takes."""
 
 Protocol = Generator[Request, list[Any], Any]
 Piece = tuple[bytes, list[bytes]]
@@ -346,8 +343,8 @@ class Catalog:
         names = list(gone)
         counts = yield from self._all([(b"ZCARD", keys.buckets + name) for name in names])
         empty = [name for name, count in zip(names, counts, strict=True) if not count]
-        changed = (b"SET", self.place.deleted, token_bytes(8), b"EX", DELETED)
-        yield from self._all([*([(b"ZREM", keys.names, *empty)] if empty else []), changed])
+        mark = [self.place.mark()] if self.spread else []
+        yield from self._all([*([(b"ZREM", keys.names, *empty)] if empty else []), *mark])
         flags = yield from self._all([(b"EXISTS", data) for _, _, _, data, _ in cells])
         back: list[Command] = []
         for (name, i, key, _, r), there in zip(cells, flags, strict=True):

@@ -27,11 +27,11 @@ from .errors import NotAcknowledged
 from .keys import IntervalKeys, Place
 from .kinds import KindCodec
 from .layouts import Differs, Layouts
-from .lifetimes import LONGEST, first_kept, seconds_to_live, time_to_live
+from .lifetimes import LONGEST, first_kept, outlive, seconds_to_live, time_to_live
 from .links import Request, Stream
 from .scripts import INDEX, refuses_scripts
 
-__all__ = ["Writer"]
+__all__ = ["IndexKey", "Writer"]
 
 FEW = 8
 """Up to how many data keys a cluster is first asked whether they are there."""
@@ -113,6 +113,7 @@ class Writer:
     """On a cluster: some of the data keys that were written to."""
 
     def __attrs_post_init__(self) -> None:
+        self.layouts.spread = self.spread
         self.calls = Calls(self.place, self.codec, self.layouts)
 
     def write(self, batch: Batch) -> Protocol:
@@ -226,11 +227,11 @@ class Writer:
         if units:
             deleted = yield from self._compared(seen)
             index = self._index(units, now, scripts=True)
-            yield from self._added(index)
+            yield from self.added(index)
             yield from self._to_what_is_new(units, now, tally)
             if (yield from self.layouts.deletes()) != deleted:
                 yield from self._compared()
-                yield from self._added(index)
+                yield from self.added(index)
         if tally.refused:  # users have their rights on each node
             tally.missed = (yield from self._plainly(tally.refused, now)) or tally.missed
         if tally.failure is not None:
@@ -286,14 +287,15 @@ class Writer:
                 yield from self.layouts.accept()
                 seen = None
 
-    def _added(self, commands: list[Command]) -> Protocol:
+    def added(self, commands: list[Command]) -> Protocol:
         """Send commands that add to the index; where a script is refused, plain ones."""
         replies = yield Request(commands, writes=True)
         plain: list[Command] = []
         for command, reply in zip(commands, replies, strict=True):
             if refuses_scripts(reply):
-                key, _, _, *add = command[3:]
-                plain += [(add[0], key, *add[1:]), (b"PERSIST", key)]
+                key, ttl, _, *add = command[3:]
+                plain.append((add[0], key, *add[1:]))
+                plain += outlive(key, ttl, True) if self.layouts.modern else [(b"PERSIST", key)]
             elif isinstance(reply, Exception):
                 raise reply
         if plain:
@@ -307,6 +309,7 @@ class Writer:
     def _index(self, units: list[Unit], now: float, *, scripts: bool) -> list[Command]:
         """Return the commands that add units to the index."""
         adds: dict[bytes, IndexKey] = {}
+        modern = bool(self.layouts.modern)
         firsts = {name: self._first(keys, now) for name, keys in self.place.intervals.items()}
 
         def add(key: bytes, command: bytes, keys: IntervalKeys, ttl: int | None) -> dict[bytes, int]:
@@ -335,7 +338,7 @@ class Writer:
                     add(unit.key[: -1 - len(r)], b"SADD", keys, ttl)[r] = 0
         commands: list[Command] = []
         for key, entry in adds.items():
-            commands += entry.commands(key, firsts[entry.keys.interval.name], scripts)
+            commands += entry.commands(key, firsts[entry.keys.interval.name], scripts, modern)
         return commands
 
     def _first(self, keys: IntervalKeys, now: float) -> bytes:
@@ -374,11 +377,11 @@ class Writer:
         """Return plain commands that store units: the index first, then the data."""
         units = [evolve(unit, write=self.layouts.kept_longest(unit.write)) for unit in units]
         commands = self._index(units, now, scripts=False)
-        store = self.codec.plain if seen else self.codec.unseen
+        store, modern = self.codec.plain if seen else self.codec.unseen, bool(self.layouts.modern)
         for unit in units:
             commands += store(unit.key, unit.payload)
             ttl = time_to_live(unit.write.deadline, now)
-            commands.append((b"PERSIST", unit.key) if ttl == b"0" else (b"EXPIRE", unit.key, ttl))
+            commands += outlive(unit.key, ttl, modern)
         return commands
 
 
@@ -391,7 +394,7 @@ class IndexKey:
     ttl: int | None
     members: dict[bytes, int]
 
-    def commands(self, key: bytes, first: bytes, scripts: bool) -> Iterator[Command]:
+    def commands(self, key: bytes, first: bytes, scripts: bool, modern: bool) -> Iterator[Command]:
         """Yield the commands that add it, forget what lies before ``first``, and let the key live long enough."""
         scored = self.command == b"ZADD"
         members: list[bytes] = []
@@ -410,10 +413,12 @@ class IndexKey:
             return
         if first:
             yield (b"ZREMRANGEBYSCORE", key, b"-inf", b"(" + first)
-        if scored or ttl == b"0":  # EXPIRE could shorten it, and only newer servers can be told not to
+        if modern:
+            yield from outlive(key, ttl, modern)
+        elif scored:  # EXPIRE could shorten it
             yield (b"PERSIST", key)
         else:
-            yield (b"EXPIRE", key, ttl)
+            yield from outlive(key, ttl, modern)
 
 
 class _ScriptsRefused(Exception):

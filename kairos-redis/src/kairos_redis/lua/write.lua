@@ -152,6 +152,9 @@ for _, interval in ipairs(intervals) do
   if kept == nil or (kept ~= 0 and (steps == 0 or steps > kept)) then
     call('HSET', layouts, interval.name .. '\0steps', steps)
     kept = steps
+  elseif kept ~= 0 and (interval.known == 0 or interval.known > kept) then -- a pipeline's, or a cluster's once
+    call('HSET', layouts, interval.name .. '\0steps', interval.known)
+    kept = interval.known
   end
   interval.trims = interval.first ~= '' and interval.known == kept
   if outcome == 1 and interval.known ~= kept then
