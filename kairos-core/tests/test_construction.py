@@ -20,7 +20,8 @@ import pytest
 
 import kairos
 from kairos import AsyncTimeseries, Closed, KairosError, SchemaMismatch, Timeseries
-from kairos.memory import Store
+from kairos.memory import MemoryStorage, Store
+from kairos.timeseries import storage_of
 
 Make = Callable[..., Timeseries]
 
@@ -314,6 +315,22 @@ def test_import_of_kairos_needs_no_driver_and_reads_no_hints(tmp_path: Path) -> 
         print(counts.get("a", "m", timestamp=0), sorted(drivers & set(sys.modules)))
     """
     assert run(tmp_path, script) == "{0: 1} []\n"
+
+
+def test_a_tool_of_a_backend_gets_its_storage_and_can_record_the_layouts() -> None:
+    store = Store()
+    with Timeseries(store, type="count", intervals={"m": {"step": 60}}) as ours:
+        found = storage_of(ours)
+        assert isinstance(found, MemoryStorage)
+        assert found.layouts() == {}
+        storage_of(ours, record=True)
+        assert list(found.layouts()) == ["m"]
+        with pytest.raises(SchemaMismatch, match="step 60"):
+            Timeseries(store, type="count", intervals={"m": {"step": 61}})
+    with pytest.raises(Closed):
+        storage_of(ours)
+    with pytest.raises(TypeError, match="takes a Timeseries; got 'memory://'"):
+        storage_of("memory://")  # type: ignore[arg-type]
 
 
 def test_public_names_are_those_of_all() -> None:
