@@ -448,8 +448,10 @@ def test_expiring_goes_in_chunks_also_when_some_are_given_up(opened, batch, serv
 
 
 @pytest.mark.parametrize("server", ["postgresql"])
-def test_listing_names_of_few_and_of_many_buckets(opened, batch, server_url, monkeypatch):
-    """Small pages, so that the lister goes from scanning to seeking and back."""
+@pytest.mark.parametrize("small", [0, 1 << 20])
+def test_listing_names_of_few_and_of_many_buckets(opened, batch, server_url, monkeypatch, small):
+    """A table that is read as a whole; small pages, so that the lister goes from scanning to seeking and back."""
+    monkeypatch.setattr("kairos_sql.postgresql_names._SMALL", small)
     for page in ("_FIRST", "_PAGE"):
         monkeypatch.setattr(f"kairos_sql.postgresql_names.{page}", 64)
     monkeypatch.setattr("kairos_sql.postgresql_names._SEEKS", 8)
@@ -458,8 +460,11 @@ def test_listing_names_of_few_and_of_many_buckets(opened, batch, server_url, mon
     for i in range(40):
         storage.write(batch(("minute", i, None, dict.fromkeys(names[:100], 1))))
     storage.write(batch(("minute", 0, None, dict.fromkeys(names, 1)), ("hour", 0, 0, {"z": 1})))
-    assert list(storage.names({"minute": None})) == names
+    assert sorted(storage.names({"minute": None})) == names
     assert sorted(storage.names({"minute": None, "hour": None})) == [*names, "z"]
+    assert sorted(storage.names({"hour": None})) == ["z"]
+    assert sorted(storage.names({"hour": 0, "minute": 1})) == [*names[:100], "z"]
+    assert list(storage.names({"day": None})) == list(storage.names({})) == []
 
 
 class TestGroups:

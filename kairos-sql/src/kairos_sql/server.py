@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import time
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from .dialects import Dialect, Lent, Lock
 
 __all__ = ["Server", "compare_key", "compare_numbering", "without_limit"]
 
+_PLAIN = re.compile(r"[A-Za-z0-9 _.-]+").fullmatch
+
 _STALE = 60.0
 """After so many idle seconds a connection is asked whether it is still there."""
 
@@ -28,10 +31,20 @@ class Server(Dialect):
     most_connections: ClassVar[int | None] = 15
     """As many as SQLAlchemy's pool has at most by default."""
 
+    def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
+        """Return a literal, which is not sent at each call, if it reads the same whatever a server is set to."""
+        if isinstance(value, str):
+            return sa.literal_column(f"'{value}'") if _PLAIN(value) else super().constant(column, value)
+        # PostgreSQL takes -9223372036854775808 for a number without bounds, and would not use an index
+        return sa.literal_column(f"CAST('{value}' AS {self.whole_number})")
+
     @property
     def shared(self) -> bool:
         """Servers are."""
         return True
+
+    whole_number: ClassVar[str] = "BIGINT"
+    """How CAST calls a number of 64 bits."""
 
     @property
     def one_connection(self) -> bool:
