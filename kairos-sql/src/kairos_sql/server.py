@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import select
 import time
 from collections.abc import Callable
@@ -16,10 +15,9 @@ from sqlalchemy.pool import StaticPool
 from kairos.errors import SchemaMismatch
 
 from .dialects import Dialect, Lent, Lock
+from .statements import is_plain
 
 __all__ = ["Server", "compare_key", "compare_numbering", "without_limit"]
-
-_PLAIN = re.compile(r"[A-Za-z0-9 _.-]+").fullmatch
 
 _STALE = 60.0
 """After so many idle seconds a connection is asked whether it is still there."""
@@ -34,7 +32,7 @@ class Server(Dialect):
     def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
         """Return a literal, which is not sent at each call, if it reads the same whatever a server is set to."""
         if isinstance(value, str):
-            return sa.literal_column(f"'{value}'") if _PLAIN(value) else super().constant(column, value)
+            return sa.literal_column(f"'{value}'") if is_plain(value) else super().constant(column, value)
         # PostgreSQL takes -9223372036854775808 for a number without bounds, and would not use an index
         return sa.literal_column(f"CAST('{value}' AS {self.whole_number})")
 
