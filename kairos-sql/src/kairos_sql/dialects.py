@@ -104,6 +104,10 @@ class Dialect(ABC):
         """Return a statement ready to be sent, with parameters in the order of ``names``."""
         return Lazy(lambda: prepare(statement, self.engine_dialect, *names))
 
+    def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
+        """Return what a column is compared with where a statement always has the same value for it."""
+        return sa.bindparam(None, value, column.type)
+
     # Connections
 
     @property

@@ -133,7 +133,7 @@ class Folds:
         c = self._table.c
         if self._kind == "histogram":
             return [sa.func.sum(c.count), c.value]
-        size = sa.func.count(c.i)
+        size = sa.func.count()
         if self._kind == "count":
             guard = [] if self._dialect.sums_of_floats_fail else [sa.func.max(sa.func.abs(c.fraction))]
             return [size, sa.func.sum(c.count), sa.func.sum(c.fraction), *guard]
