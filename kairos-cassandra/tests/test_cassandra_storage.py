@@ -1,7 +1,9 @@
 """On one real node: opening, deleting under warm handles, shards, times to live, layouts."""
 
+import gc
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from ipaddress import ip_address
@@ -16,6 +18,7 @@ import kairos
 from kairos.errors import InvalidValue, SchemaMismatch
 from kairos_cassandra import known
 from kairos_cassandra.rounds import Round
+from kairos_cassandra.urls import parse
 from kairos_cassandra.writing import MOST_TTL, SLACK, YEAR_2038, Expiry
 
 BOTH = {"minute": {"step": 60}, "hour": {"step": 3600, "resolution": 60}}
@@ -45,7 +48,7 @@ def session(place, engine):
     profile = ExecutionProfile(DCAwareRoundRobinPolicy("datacenter1"), row_factory=dict_factory)
     profiles = {EXEC_PROFILE_DEFAULT: profile}
     cluster = Cluster([node.host], port=node.port, protocol_version=5, execution_profiles=profiles)
-    yield cluster.connect(url.rpartition("/")[2])
+    yield cluster.connect(parse(url).keyspace)
     cluster.shutdown()
 
 
@@ -78,6 +81,22 @@ def test_a_live_session_is_used_and_stays_open(open_series, session):
     assert session.execute("SELECT key FROM system.local").one() == {"key": "local"}
 
 
+def test_a_session_that_nobody_uses_is_freed(place, engine):
+    node = engine("cassandra").nodes[0]
+    profiles = {EXEC_PROFILE_DEFAULT: ExecutionProfile(DCAwareRoundRobinPolicy("datacenter1"))}
+    cluster = Cluster([node.host], port=node.port, protocol_version=5, execution_profiles=profiles)
+    session = cluster.connect(parse(place[0]).keyspace)
+    with kairos.Timeseries(session, type="count", table_name="freed", intervals=BOTH) as hits:
+        with kairos.Timeseries(session, type="count", table_name="freed", intervals=BOTH) as other:
+            assert other._storage._shared is hits._storage._shared
+        hits.insert("a", timestamp=0)
+    seen = weakref.ref(session)
+    cluster.shutdown()
+    del session, cluster, hits, other
+    gc.collect()
+    assert seen() is None
+
+
 def test_a_session_with_the_drivers_older_settings_is_used_too(place, engine, open_series):
     open_series(type="count", table_name="older").insert("a", 3, timestamp=0)
     node = engine("cassandra").nodes[0]
@@ -85,10 +104,10 @@ def test_a_session_with_the_drivers_older_settings_is_used_too(place, engine, op
         cluster = Cluster(
             [node.host], port=node.port, protocol_version=5, load_balancing_policy=RoundRobinPolicy()
         )
-    session = cluster.connect(place[0].rpartition("/")[2])
+    session = cluster.connect(parse(place[0]).keyspace)
     with kairos.Timeseries(session, type="count", table_name="older", intervals=BOTH) as hits:
         assert hits.get("a", "minute", timestamp=0) == {0: 3}
-    other = cluster.connect(place[0].rpartition("/")[2])
+    other = cluster.connect(parse(place[0]).keyspace)
     other.row_factory = dict_factory
     with pytest.raises(InvalidValue, match="row_factory"):
         kairos.Timeseries(other, type="count", table_name="older", intervals=BOTH)
@@ -430,7 +449,7 @@ def test_deletes_hold_though_the_writers_clock_is_ahead(place, engine, open_seri
     )
     table = {"type": kind, "table_name": f"ahead_{kind}"}
     plain = open_series(**table)
-    early = kairos.Timeseries(ahead.connect(url.rpartition("/")[2]), intervals=BOTH, **table)
+    early = kairos.Timeseries(ahead.connect(parse(url).keyspace), intervals=BOTH, **table)
     for _ in range(3):
         early.insert("x", 3, timestamp=0)
         assert plain.delete("x") == 1

@@ -107,6 +107,7 @@ class Memo:
     """What is known of names, as many as fit."""
 
     _names: dict[str, Known] = Factory(dict)
+    _lock: Any = field(factory=Lock)
 
     def get(self, name: str) -> Known:
         """Return what is known of a name; of an unknown one a guess, which must not be trusted: it was never cut."""
@@ -118,18 +119,19 @@ class Memo:
         What was known stays true: answers may come in another order than they were asked for. What is registered is
         forgotten if there are new cuts.
         """
-        known = self._names.get(name)
-        if known is not None:
-            if known.cuts != cuts:
-                cuts = {i: needed({*known.of(i), *cuts.get(i, ())}) for i in {*known.cuts, *cuts}}
-            if known.cuts == cuts:
-                known.until = max(known.until, asked + LEASE)
-                return known
-        elif len(self._names) >= _NAMES:
-            for old in list(self._names)[: _NAMES // 2]:
-                self._names.pop(old, None)
-        known = self._names[name] = Known(cuts, asked + LEASE)
-        return known
+        with self._lock:  # of two answers at once neither may hide what the other says
+            known = self._names.get(name)
+            if known is not None:
+                if known.cuts != cuts:
+                    cuts = {i: needed({*known.of(i), *cuts.get(i, ())}) for i in {*known.cuts, *cuts}}
+                if known.cuts == cuts:
+                    known.until = max(known.until, asked + LEASE)
+                    return known
+            elif len(self._names) >= _NAMES:
+                for old in list(self._names)[: _NAMES // 2]:
+                    self._names.pop(old, None)
+            known = self._names[name] = Known(cuts, asked + LEASE)
+            return known
 
 
 def now() -> float:
