@@ -266,6 +266,34 @@ def test_a_bucket_of_many_rows_goes_on_in_shards(open_series, session, monkeypat
     assert not list(session.execute(f"SELECT name FROM {table}"))
 
 
+@pytest.mark.parametrize("kind", ["series", "set"])
+def test_a_bucket_of_a_busy_name_is_read_from_few_partitions(open_series, monkeypatch, kind):
+    monkeypatch.setattr(known, "SHARD_ROWS", 100)
+    table = {"type": kind, "table_name": f"busy_{kind}", "intervals": BOTH}
+    busy = open_series(**table)
+    busy.bulk_insert({60 * minute: {"a": [float(n) for n in range(10)]} for minute in range(300)})
+    other = open_series(**table)
+    other.bulk_insert({60 * minute: {"a": [float(n) for n in range(10, 20)]} for minute in range(300)})
+    where = busy._storage._table.partitions
+    assert len(where("a", "minute", range(300))) > 20
+    for minute in (0, 77, 299):
+        assert len(where("a", "minute", [minute])) <= 4
+        assert sorted(busy.get("a", "minute", timestamp=60 * minute)[60 * minute]) == list(range(20))
+    assert len(where("a", "hour", [2])) < len(where("a", "hour", range(5)))
+    hours = busy.get("a", "hour", timestamp=2 * 3600)
+    assert {minute: len(row) for minute, row in hours.items()} == {7200 + 60 * n: 20 for n in range(60)}
+    assert busy.properties("a")["minute"] == {"first": 0, "last": 60 * 299}
+
+
+def test_a_set_with_few_values_inserted_often_stays_in_few_partitions(open_series, monkeypatch):
+    monkeypatch.setattr(known, "SHARD_ROWS", 20)
+    seen = open_series(type="set", table_name="often", intervals={"day": {"step": "daily"}})
+    for _ in range(200):
+        seen.insert("a", [1.0, 2.0], timestamp=0)
+    assert seen.get("a", "day", timestamp=0) == {0: {1.0, 2.0}}
+    assert len(seen._storage._table.partitions("a", "day", [19700101])) <= 4 + 2
+
+
 def test_rows_live_a_little_longer_than_their_deadline(open_series, session):
     intervals = {
         "hour": {"step": 3600, "steps": 2},
