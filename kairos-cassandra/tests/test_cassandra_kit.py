@@ -1,5 +1,6 @@
 """The kit on one node and on a ring of three, in both ways to count."""
 
+import os
 import threading
 import time
 from contextlib import ExitStack
@@ -8,20 +9,20 @@ from typing import ClassVar
 import pytest
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
 import kairos
 from kairos_cassandra.urls import parse
 from kairos_conformance import Suite
 from kairos_conformance.laws.base import Laws
-from kairos_conformance.laws.capabilities import CapabilityLaws
 from kairos_conformance.laws.concurrency import ConcurrencyLaws
-from kairos_conformance.laws.construction import ConstructionLaws
 from kairos_conformance.laws.counts import CountLaws
 from kairos_conformance.laws.faults import FaultLaws
 from kairos_conformance.laws.histories import HistoryLaws
 from kairos_conformance.laws.metadata import MetadataLaws
+from kairos_conformance.laws.retention import RetentionLaws
 from kairos_conformance.laws.storage import StorageLaws
+from kairos_conformance.laws.writing import WritingLaws
 from kairos_engines import Proxy
 
 
@@ -102,9 +103,41 @@ class Log(Kit):
 
 
 class Nodes(Kit):
-    """Three nodes, each with all data, and a proxy in front of each."""
+    """Three nodes, each with all data."""
 
     server = "cassandra-ring"
+
+
+class Distributed(CountLaws, MetadataLaws, ConcurrencyLaws, HistoryLaws):
+    """What a ring can break, and a way to count: not what the core plans, cuts and merges by itself."""
+
+
+Other = Suite if os.environ.get("KAIROS_PROFILE") in ("ci", "deep") else Distributed
+"""What is run again on a ring, or with a log: everything, or what can differ."""
+
+
+class TestCounters(Kit, Suite):
+    """The default."""
+
+
+class TestLog(Log, Other, StorageLaws, WritingLaws, RetentionLaws):
+    """On one node, increments as rows: they expire."""
+
+
+class TestRingCounters(Nodes, Other):
+    """On a ring."""
+
+
+class TestRingLog(Log, Nodes, Other):
+    """On a ring, increments as rows."""
+
+
+class TestProxies(Nodes, FaultLaws):
+    """A proxy in front of each node of the ring."""
+
+    @pytest.fixture(params=["count", "series"])
+    def kind(self, request):
+        return request.param
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -117,40 +150,12 @@ class Nodes(Kit):
                 endpoint_factory=between,
                 protocol_version=5,
                 execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+                reconnection_policy=ConstantReconnectionPolicy(0.1, max_attempts=None),
                 connect_timeout=60,
                 control_connection_timeout=60,
             )
             yield cluster.connect(parse(target).keyspace), between
             cluster.shutdown()
-
-
-class Distributed(
-    StorageLaws,
-    CapabilityLaws,
-    ConstructionLaws,
-    CountLaws,
-    MetadataLaws,
-    ConcurrencyLaws,
-    FaultLaws,
-    HistoryLaws,
-):
-    """What more than one node can break: not what the core plans, cuts and merges by itself."""
-
-
-class TestCounters(Kit, Suite):
-    """The default."""
-
-
-class TestLog(Log, Suite):
-    """On one node."""
-
-
-class TestRingCounters(Nodes, Distributed):
-    """On a ring."""
-
-
-class TestRingLog(Log, Nodes, Distributed):
-    """On a ring, increments as rows."""
 
 
 class TestRestart(Kit, Laws):

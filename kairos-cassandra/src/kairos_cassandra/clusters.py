@@ -11,7 +11,11 @@ from weakref import ReferenceType, WeakKeyDictionary, ref
 from attrs import Factory, define, field, frozen
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    TokenAwarePolicy,
+)
 from cassandra.query import PreparedStatement, named_tuple_factory, tuple_factory
 
 from kairos.errors import InvalidValue
@@ -122,6 +126,7 @@ class Target:
         patience = (
             address.timeout or PATIENCE
         )  # the driver's own 2 and 5 are not enough for a server that is busy
+        config.setdefault("reconnection_policy", ExponentialReconnectionPolicy(0.1, 60, max_attempts=None))
         config.setdefault("connect_timeout", patience)
         config.setdefault("control_connection_timeout", patience)
         if not any(key in config for key in LEGACY):
