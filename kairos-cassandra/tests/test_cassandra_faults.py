@@ -127,10 +127,10 @@ def test_eight_processes_count_exactly_on_a_ring(engine, keyspace_url, replicati
         intervals=BOTH,
         create_keyspace=replication["cassandra-ring"],
     ) as hits:
-        results = race(url, counts, 8, 100, lambda: None)
-        assert results == [(100, 0)] * 8
-        assert hits.get("home", "minute", timestamp=0) == {0: 800}
-        assert hits.get("home", "hour", timestamp=0) == {0: 800}
+        results = race(url, counts, 8, 1000, lambda: None)
+        assert results == [(1000, 0)] * 8
+        assert hits.get("home", "minute", timestamp=0) == {0: 8000}
+        assert hits.get("home", "hour", timestamp=0) == {0: 8000}
 
 
 def race(url, counts, processes, increments, meanwhile):
@@ -147,7 +147,7 @@ def race(url, counts, processes, increments, meanwhile):
             worker.stdin.write("go\n")
             worker.stdin.flush()
         meanwhile()
-        return [tuple(map(int, worker.communicate(timeout=120)[0].split())) for worker in workers]
+        return [tuple(map(int, worker.communicate(timeout=300)[0].split())) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
@@ -183,7 +183,7 @@ def test_nodes_die_under_load(own_engine, keyspace_url, replication):
         begun = time.monotonic()
         with pytest.raises(ERRORS):
             hits.insert("home", timestamp=0)
-        assert time.monotonic() - begun < 20, "within the timeout"
+        assert time.monotonic() - begun < 60, "within the timeout, on a slow machine"
     second.restart()
     for counts, hits in handles.items():
         before = patiently(lambda hits=hits: hits.get("home", "minute", timestamp=0)[0])
