@@ -283,11 +283,11 @@ def test_a_place_opens_and_builds_its_index_while_a_member_is_down(primary, own_
 
 @pytest.mark.parametrize("name", ["mongo", "mongo-set"])
 def test_eight_processes_upsert_the_same_fresh_buckets(engine, timeseries, name):
-    times = 2_000 if name == "mongo" or os.environ.get("KAIROS_PROFILE") == "deep" else 250
+    times = 2_000 if os.environ.get("KAIROS_PROFILE") == "deep" else 250
     url = engine(name).url.replace("/kairos", "/fresh")
     processes = [start(url, "count", number, times) for number in range(8)]
     go(processes)
-    assert all(not outcome["unknown"] for outcome in results(processes, 300))
+    assert all(not outcome["unknown"] for outcome in results(processes, 1_200))
     with MongoClient(url) as client:
         for collection in ("minute", "hour"):
             found = list(client.get_default_database()[collection].find())
