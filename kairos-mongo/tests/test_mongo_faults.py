@@ -34,8 +34,8 @@ def is_update(data):
     return b"update\x00" in data and b"minute" in data and b"kairos_layouts" not in data
 
 
-def start(url, kind, number, times, seconds=0.0):
-    command = [sys.executable, "-W", "error", str(WORKER), url, kind, str(number), str(times), str(seconds)]
+def start(url, kind, number, *times):
+    command = [sys.executable, "-W", "error", str(WORKER), url, kind, *map(str, (number, *times))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **pipes)
 
@@ -60,6 +60,23 @@ def results(processes, seconds):
             outcomes[outcome].add(int(k))
         found.append(outcomes)
     return found
+
+
+def wait_for_values(url, before, more):
+    """Wait until each writer has written so many more than before; return what each has written last."""
+    deadline = time.monotonic() + 120
+    with MongoClient(url) as client:
+        collection = client.get_default_database().minute
+        while time.monotonic() < deadline:
+            found = collection.find_one() or {"value": []}
+            last = dict.fromkeys(before, 0)
+            for value in found["value"]:
+                number, k = divmod(value, 10**6)
+                last[number] = max(last[number], k)
+            if all(last[number] >= before[number] + more for number in before):
+                return last
+            time.sleep(0.1)
+    raise AssertionError(f"not all went on: {before} became {last}")
 
 
 # A reply is lost
@@ -196,7 +213,7 @@ def test_a_read_is_asked_twice_at_most_or_once_if_the_caller_says_so(proxies, en
 
 def test_a_server_that_hangs_makes_one_call_doubtful(own_engine, timeseries):
     engine = own_engine("mongo")
-    handle = timeseries(engine.url, intervals=PLAIN, client_config={"socketTimeoutMS": 500})
+    handle = timeseries(engine.url, intervals=PLAIN, client_config={"socketTimeoutMS": 2_000})
     handle.insert("n")
     engine.nodes[0].suspend()
     try:
@@ -222,16 +239,18 @@ def test_a_standalone_that_is_killed_has_what_was_journaled_and_the_handle_goes_
 
 def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(primary, own_engine, timeseries):
     engine = own_engine("mongo-set")
-    writers = [start(engine.url, "series", number, 50, 8.0) for number in range(4)]
+    writers = [start(engine.url, "series", number) for number in range(4)]
     go(writers)
-    time.sleep(2)
-    with MongoClient(engine.url) as client:
-        early = client.get_default_database().minute.find_one()["value"]
+    early = wait_for_values(engine.url, dict.fromkeys(range(4), 0), 10)
     dead = primary(engine)
     dead.kill()
-    time.sleep(0.5)
     assert primary(engine) is not dead
-    outcomes = results(writers, 60)
+    elected = wait_for_values(engine.url, early, 0)
+    wait_for_values(engine.url, elected, 10)
+    for writer in writers:
+        writer.stdin.write("stop\n")
+        writer.stdin.flush()
+    outcomes = results(writers, 120)
     handle = timeseries(
         engine.url, "series", intervals={"minute": {"step": 60}, "hour": {"step": 3600, "resolution": 60}}
     )
@@ -242,11 +261,9 @@ def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(primar
             mine = [value % 10**6 for value in stored if value // 10**6 == number]
             assert outcome["ok"] <= set(mine) <= outcome["ok"] | outcome["unknown"]
             assert mine == sorted(mine), "a writer's values are out of order"
-            before = max(value % 10**6 for value in early if value // 10**6 == number)
             assert max(outcome["ok"]) == len(outcome["ok"] | outcome["unknown"]) - 1, (
                 "the last one was not written"
             )
-            assert max(outcome["ok"]) > before + 5, "nothing was written after the election"
 
 
 def test_a_place_opens_and_builds_its_index_while_a_member_is_down(primary, own_engine, timeseries):
@@ -257,7 +274,7 @@ def test_a_place_opens_and_builds_its_index_while_a_member_is_down(primary, own_
     began = time.monotonic()
     handle = timeseries(engine.url, intervals={"minute": {"step": 60, "steps": 100}})
     handle.insert("n")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60  # else it waits for the member
     assert handle.get("n", "minute") == {600: 2}
 
 
@@ -266,11 +283,11 @@ def test_a_place_opens_and_builds_its_index_while_a_member_is_down(primary, own_
 
 @pytest.mark.parametrize("name", ["mongo", "mongo-set"])
 def test_eight_processes_upsert_the_same_fresh_buckets(engine, timeseries, name):
-    times = 2_000 if name == "mongo" or os.environ.get("KAIROS_PROFILE") == "deep" else 250
+    times = 2_000 if os.environ.get("KAIROS_PROFILE") == "deep" else 250
     url = engine(name).url.replace("/kairos", "/fresh")
     processes = [start(url, "count", number, times) for number in range(8)]
     go(processes)
-    assert all(not outcome["unknown"] for outcome in results(processes, 300))
+    assert all(not outcome["unknown"] for outcome in results(processes, 1_200))
     with MongoClient(url) as client:
         for collection in ("minute", "hour"):
             found = list(client.get_default_database()[collection].find())
