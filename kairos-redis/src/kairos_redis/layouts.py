@@ -198,8 +198,12 @@ class Layouts:
         own = self.place.intervals[interval].steps
         return _most(own, self.kept.get(interval, own))
 
-    def forget(self, intervals: Sequence[str]) -> Protocol:
-        """Remove the records of these intervals of our kind; not of those that somebody writes to again by now."""
+    def forget(self, intervals: Sequence[str], *, unless_written: bool = False) -> Protocol:
+        """Remove the records of these intervals of our kind.
+
+        With ``unless_written`` they are put back where there are names: a writer had come after the data was removed,
+        met its record still, and will not look again.
+        """
         recorded = yield from self.read()
         ours = {name: self._fields.get(name, []) for name in intervals if name in recorded}
         fields = [field for own in ours.values() for field in own]
@@ -208,17 +212,20 @@ class Layouts:
         commands: list[Command] = [(b"HDEL", self.place.layouts, *fields)]
         if self.spread:
             commands.append(self.place.mark())
-        commands += [(b"ZCARD", self.place.intervals[name].names) for name in ours]
+        if unless_written:
+            commands += [(b"ZCARD", self.place.intervals[name].names) for name in ours]
         replies = yield Request(commands, writes=True)
         for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
         for name in ours:
             self.kept.pop(name, None)
+        if not unless_written:
+            return
         again = {
             name: recorded[name] for name, names in zip(ours, replies[-len(ours) :], strict=True) if names
         }
-        if again:  # its record was there when the data was written, and compared
+        if again:
             yield Request(self.commands(again) + self.steps_commands(), writes=True)
 
 

@@ -140,7 +140,8 @@ class RedisStorage(Storage):
         """Remove all names."""
         run(self._layouts.read(), self.link.send)  # what another kind has taken since is not ours to remove
         count: int = run(self._catalog.delete_all(scope), self.link.send)
-        self.forget_layouts(tuple(scope))
+        self._deferred.forget()
+        run(self._layouts.forget(tuple(scope), unless_written=True), self.link.send)
         return count
 
     def close(self) -> None:
