@@ -103,6 +103,10 @@ class TestExactness:
         assert series.series("a", "minute", start=0, end=60, collapse=True, transform="sum") == {
             0: float("inf")
         }
+        series.insert("balanced", [1.5, -1.5], timestamp=0)
+        assert series.series(
+            "balanced", "minute", start=0, end=60, collapse=True, transform=["sum", "mean"]
+        ) == {0: {"sum": 0.0, "mean": 0.0}}
 
     def test_years_from_1901_to_2999(self, timeseries, pair_url):
         counts = timeseries(

@@ -281,6 +281,9 @@ class Dialect(ABC):
     sums_of_floats_fail: ClassVar[bool] = True
     """Whether a sum that leaves the range of floats is an error or infinite, and not just a wrong number."""
 
+    overflows_to_zero: ClassVar[bool] = False
+    """Whether such a wrong number is 0, or close to the largest float."""
+
     names_at_once: ClassVar[int] = 100
     """How many names one statement reads."""
 

@@ -79,6 +79,7 @@ class MySQL(Server):
 
     longest_name = _LONGEST_KEY
     sums_of_floats_fail = False
+    overflows_to_zero = True
     any_date = False
     whole_number = "SIGNED"
 
