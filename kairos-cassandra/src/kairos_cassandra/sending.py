@@ -13,7 +13,7 @@ from cassandra.pool import NoConnectionsAvailable
 
 from .rounds import Protocol, Request, Round, Rows
 
-__all__ = ["WINDOW", "Sender"]
+__all__ = ["WINDOW", "Sender", "may_wait"]
 
 Result = TypeVar("Result")
 
@@ -75,7 +75,7 @@ class Sender:
         try:
             return _rows(future.result())
         except NoHostAvailable as error:
-            if not _may_wait(error, request):
+            if not may_wait(error, again=request.statement.is_idempotent):
                 raise
         end = time.monotonic() + PATIENCE
         while True:
@@ -83,7 +83,7 @@ class Sender:
             try:
                 return _rows(self.session.execute(request.statement, **self.arguments))
             except NoHostAvailable as error:
-                if time.monotonic() > end or not _may_wait(error, request):
+                if time.monotonic() > end or not may_wait(error, again=request.statement.is_idempotent):
                     raise
 
     def _send_all(self, requests: Any) -> list[Rows]:
@@ -128,10 +128,10 @@ class Sender:
         raise error
 
 
-def _may_wait(error: NoHostAvailable, request: Request) -> bool:
-    """Return whether a statement was not sent, as there was no connection to any node, or may be sent again."""
+def may_wait(error: NoHostAvailable, *, again: bool) -> bool:
+    """Return whether a statement was not sent, as no node was connected; or may be sent again, and may have been."""
     unsent: tuple[type, ...] = (ConnectionException, NoConnectionsAvailable)
-    if request.statement.is_idempotent:
+    if again:
         unsent += (ConnectionShutdown,)
     errors = error.errors if isinstance(error.errors, dict) else {}
     return all(type(one) in unsent for one in errors.values())
