@@ -54,6 +54,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "types",
+    "docs",
     "engines",
     "package",
     "servers",
@@ -91,6 +92,14 @@ def types(session: nox.Session) -> None:
     """Mypy, strict: the packages, the conformance kit, examples, benchmarks and tools."""
     install(session, "types")
     session.run("mypy", "noxfile.py", *(f"{package}/src" for package in (*PACKAGES, ENGINES)), *SCRIPTS)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Sphinx: the docs site into .site, every warning an error: links, anchors, names in docstrings."""
+    editable = [part for package in PACKAGES for part in ("--editable", package)]
+    session.install(*nox.project.dependency_groups(PYPROJECT, "docs"), *editable)
+    session.run("sphinx-build", "--fail-on-warning", "--fresh-env", "--quiet", "-c", "docs", ".", ".site")
 
 
 @nox.session
