@@ -1,7 +1,7 @@
 """The docs site, built by `python3 tools/run.py test -s docs` into .site.
 
-The checkout itself is the source: a README or a page is read where it lies, so that a link that works in the checkout works on
-the site, and one that does not fails the build.
+The checkout itself is the source: a README or a page is read where it lies, so that a link that works in the
+checkout works on the site, and one that does not fails the build.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ exclude_patterns = [".*", "**/.*", "**/dist", "docs/tests"]
 
 extensions = ["myst_parser", "numpydoc", "sphinx.ext.autodoc"]
 nitpicky = True  # a name in a docstring that leads nowhere is a warning, and warnings are errors
-nitpick_ignore_regex = [("py:.*", r"(?!kairos).*"), ("py:.*", r"kairos[\w.]*\._.*")]  # other people's, and private ones
+nitpick_ignore_regex = [
+    ("py:.*", r"(?!kairos).*"),
+    ("py:.*", r"kairos[\w.]*\._.*"),
+]  # other people's, and private ones
 
 myst_heading_anchors = 4  # slugs as GitHub makes them
 myst_enable_extensions = ["attrs_block"]
