@@ -140,15 +140,15 @@ def cassandra(session: nox.Session) -> None:
 
 
 def tests_on(version: str) -> None:
-    """Add the session that runs the tests that need no server on one Python."""
-    profile = "ci" if version == MAIN else "quick"
+    """Add the session that runs tests without servers on one Python: all on the main one, else the quick loop."""
+    profile, marked = ("ci", "not engine") if version == MAIN else ("quick", "not slow")
 
     @nox.session(name=f"tests-{version}", python=PYTHONS[version], tags=["tests"])
     def tests(session: nox.Session) -> None:
         install(session, "tests")
-        pytest(session, profile, "-m", "not engine")
+        pytest(session, profile, "-m", marked)
 
-    tests.__doc__ = f"Pytest without servers on Python {version}, the {profile} profile."
+    tests.__doc__ = f"Pytest without servers on Python {version}: {marked}, the {profile} profile."
 
 
 for _version in PYTHONS:

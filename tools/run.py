@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLIGHTS = ROOT / "examples" / "flights"
 NOX = ["nox>=2025.5", "uv>=0.7"]
 SUMMARY = re.compile(rb"^(=+ )?(\d+ \w+(, \d+ \w+)*|no tests ran) in [\d.]+s\b.*$")  # pytest's last line
-FAILURE = re.compile(rb"^(FAILED|ERROR) \S+::|^E   |^nox > Session \S+ failed")  # what pytest and nox say of one
+FAILURE = re.compile(rb"^(FAILED|ERROR) \S+::|^E   |^nox > Session \S+ failed")  # of pytest and nox
 COLOUR = re.compile(rb"\x1b\[[\d;]*m")
 
 
