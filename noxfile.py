@@ -109,6 +109,13 @@ def package(session: nox.Session) -> None:
     session.run("python", "tools/check_packages.py", *session.posargs)
 
 
+@nox.session(name="oldest-core", default=False)
+def oldest_core(session: nox.Session) -> None:
+    """Each backend under the suite with the oldest kairos-core that it declares; before a release of a backend."""
+    session.install("--editable", ENGINES, "uv>=0.7")
+    session.run("python", "tools/check_oldest_core.py", *session.posargs)
+
+
 @nox.session
 def engines(session: nox.Session) -> None:
     """Fetch the servers that tests start, once (into .engines); names after `--` fetch those alone."""

@@ -70,6 +70,7 @@ def test_the_program_that_copies_copies_each_kind_from_a_server_to_a_cluster(eng
             assert target.list() == source.list() == ["home"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(4))
 def test_each_program_of_the_page_on_frameworks_prints_what_it_shows(number, tmp_path):
     text, answer = list(programs("howto/frameworks.md"))[number]
