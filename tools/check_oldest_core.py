@@ -1,6 +1,6 @@
 """Hold each backend, as it is here, to the conformance suite on the oldest kairos-core that it declares.
 
-    python tools/check_oldest_core.py [--core COMMIT] [--only NAME ...] [-- arguments for kairos_conformance]
+    python tools/check_oldest_core.py [--core COMMIT] [--only NAME ...] [-- arguments for pytest]
 
 A backend's `kairos-core>=V` names a release, whose commit has the tag kairos-core-V. Until there are releases the
 commit before this one stands in. Core and suite are built from there, the backend from the checkout, and installed
@@ -17,6 +17,7 @@ import sys
 import tarfile
 import tempfile
 import tomllib
+from contextlib import nullcontext
 from io import BytesIO
 from pathlib import Path
 
@@ -29,6 +30,22 @@ BACKENDS = {
     "kairos-mongo": "mongo",
     "kairos-cassandra": "cassandra",
 }
+KEYSPACE = '{"create_keyspace": {"class": "SimpleStrategy", "replication_factor": 1}}'
+SUITE = """\
+import pytest
+from kairos_conformance import Suite
+
+
+class TestOldest(Suite):
+    @classmethod
+    def options_for(cls, kind):
+        return {options}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls):
+        return {url!r}
+"""
 
 
 def main() -> int:
@@ -40,13 +57,13 @@ def main() -> int:
     parser.add_argument(
         "--only", nargs="+", choices=BACKENDS, default=list(BACKENDS), help="some backends only"
     )
-    parser.add_argument("suite", nargs="*", help="arguments for kairos_conformance, after --")
+    parser.add_argument("suite", nargs="*", help="arguments for pytest, after --")
     asked = parser.parse_args()
     failed = []
     for backend in asked.only:
         core = asked.core or oldest(backend)
         with tempfile.TemporaryDirectory(prefix="kairos-oldest-") as folder:
-            code = hold(backend, core, Path(folder), asked.suite or ["--profile", "quick"])
+            code = hold(backend, core, Path(folder), asked.suite)
         print(f"{backend} on the core of {core}: {'held' if code == 0 else 'FAILED'}", flush=True)
         failed += [backend] if code else []
     return len(failed)
@@ -74,11 +91,12 @@ def hold(backend: str, core: str, folder: Path, arguments: list[str]) -> int:
     run("uv", "venv", "--quiet", "--python", sys.executable, str(folder / "venv"))
     parts = [folder / "old/kairos-core", folder / "old/conformance", ROOT / backend]
     run("uv", "pip", "install", "--quiet", "--python", python, *map(str, parts))
-    suite = [python, "-m", "kairos_conformance"]
-    if not BACKENDS[backend]:
-        return subprocess.call([*suite, f"sqlite:///{folder}/suite.sqlite", *arguments], cwd=folder)
-    with start(BACKENDS[backend]) as engine:
-        return subprocess.call([*suite, engine.url, *arguments], cwd=folder)
+    own = {"kairos-redis": '{"prefix": f"kit-{kind}"}', "kairos-cassandra": KEYSPACE}.get(backend, "{}")
+    command = [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_oldest.py", *arguments]
+    with start(BACKENDS[backend]) if BACKENDS[backend] else nullcontext() as engine:
+        url = engine.url if engine else f"sqlite:///{folder}/suite.sqlite"
+        (folder / "test_oldest.py").write_text(SUITE.format(options=own, url=url), "utf-8")
+        return subprocess.call(command, cwd=folder)
 
 
 def run(*command: str) -> None:
