@@ -6,7 +6,11 @@ checkout works on the site, and one that does not fails the build.
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from pygments.lexers.special import TextLexer
+from sphinx.application import Sphinx
 from sphinx.highlighting import lexers
 
 project = "kairos"
@@ -46,3 +50,17 @@ html_theme = "furo"
 html_title = "kairos"
 html_copy_source = False
 html_show_copyright = False
+
+
+def list_the_rest(app: Sphinx, name: str, source: list[str]) -> None:
+    """List the pages in docs/ that the index does not name: a new page is found before it has its place."""
+    if name == root_doc:
+        pages = sorted(path.stem for path in Path(app.confdir).glob("*.md"))
+        rest = [page for page in pages if page != "index" and not re.search(rf"[\n<]{page}>?\n", source[0])]
+        if rest:
+            source[0] += "\n```{toctree}\n:caption: More\n:maxdepth: 1\n\n" + "\n".join(rest) + "\n```\n"
+
+
+def setup(app: Sphinx) -> None:
+    """Connect what is above."""
+    app.connect("source-read", list_the_rest)
