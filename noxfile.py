@@ -54,6 +54,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "types",
+    "docs",
     "engines",
     "package",
     "servers",
@@ -94,10 +95,25 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Sphinx: the docs site into .site, every warning an error: links, anchors, names in docstrings."""
+    editable = [part for package in PACKAGES for part in ("--editable", package)]
+    session.install(*nox.project.dependency_groups(PYPROJECT, "docs"), *editable)
+    session.run("sphinx-build", "--fail-on-warning", "--fresh-env", "--quiet", "-c", "docs", ".", ".site")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Wheels and sdists: build, check, install the wheels alone elsewhere, run the READMEs' examples there."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "package"), "--editable", ENGINES)
     session.run("python", "tools/check_packages.py", *session.posargs)
+
+
+@nox.session(name="oldest-core", default=False)
+def oldest_core(session: nox.Session) -> None:
+    """Each backend under the suite with the oldest kairos-core that it declares; before a release of a backend."""
+    session.install("--editable", ENGINES, "uv>=0.7")
+    session.run("python", "tools/check_oldest_core.py", *session.posargs)
 
 
 @nox.session

@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import kairos
-from kairos import AsyncTimeseries, Closed, KairosError, SchemaMismatch, Timeseries
+from kairos import AsyncTimeseries, BackendNotFound, Closed, KairosError, SchemaMismatch, Timeseries
 from kairos.memory import MemoryStorage, Store
 from kairos.timeseries import storage_of
 
@@ -360,3 +360,18 @@ def test_every_error_is_also_the_builtin_that_a_caller_would_catch(
     assert issubclass(error, KairosError)
     assert issubclass(error, builtin)
     assert str(error("what was given")) == "what was given"
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"), [("memry://", "memory"), ("postgres://h/d", "postgresql"), ("mongo://h", "mongodb")]
+)
+def test_a_misspelt_scheme_is_told_what_was_meant(target: str, meant: str) -> None:
+    with pytest.raises(BackendNotFound, match=rf"did you mean {meant}://\?") as raised:
+        Timeseries(target, intervals={"m": {"step": 60}})
+    assert "* (" not in str(raised.value)  # the key of a backend that is asked for any scheme is none
+
+
+def test_a_scheme_like_no_other_is_told_nothing() -> None:
+    with pytest.raises(BackendNotFound) as raised:
+        Timeseries("quux://h", intervals={"m": {"step": 60}})
+    assert "did you mean" not in str(raised.value)

@@ -144,7 +144,7 @@ class Capabilities:
         Axes that :meth:`Storage.read` can merge itself. Empty is always right.
     transforms
         Named transforms that :meth:`Storage.read` can apply itself to a row: some of ``sum``, ``count``, ``min``,
-        ``max`` and ``mean``, with the results of :mod:`kairos.transforms`. Empty is always right.
+        ``max`` and ``mean``, with the results of ``kairos.transforms``. Empty is always right.
     """
 
     kinds: frozenset[str]
