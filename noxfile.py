@@ -54,6 +54,7 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = [
     "lint",
     "types",
+    "docs",
     "engines",
     "package",
     "servers",
@@ -94,10 +95,25 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Sphinx: the docs site into .site, every warning an error: links, anchors, names in docstrings."""
+    editable = [part for package in PACKAGES for part in ("--editable", package)]
+    session.install(*nox.project.dependency_groups(PYPROJECT, "docs"), *editable)
+    session.run("sphinx-build", "--fail-on-warning", "--fresh-env", "--quiet", "-c", "docs", ".", ".site")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Wheels and sdists: build, check, install the wheels alone elsewhere, run the READMEs' examples there."""
     session.install(*nox.project.dependency_groups(PYPROJECT, "package"), "--editable", ENGINES)
     session.run("python", "tools/check_packages.py", *session.posargs)
+
+
+@nox.session(name="oldest-core", default=False)
+def oldest_core(session: nox.Session) -> None:
+    """Each backend under the suite with the oldest kairos-core that it declares; before a release of a backend."""
+    session.install("--editable", ENGINES, "uv>=0.7")
+    session.run("python", "tools/check_oldest_core.py", *session.posargs)
 
 
 @nox.session
@@ -131,15 +147,15 @@ def cassandra(session: nox.Session) -> None:
 
 
 def tests_on(version: str) -> None:
-    """Add the session that runs the tests that need no server on one Python."""
-    profile = "ci" if version == MAIN else "quick"
+    """Add the session that runs tests without servers on one Python: all on the main one, else the quick loop."""
+    profile, marked = ("ci", "not engine") if version == MAIN else ("quick", "not slow")
 
     @nox.session(name=f"tests-{version}", python=PYTHONS[version], tags=["tests"])
     def tests(session: nox.Session) -> None:
         install(session, "tests")
-        pytest(session, profile, "-m", "not engine")
+        pytest(session, profile, "-m", marked)
 
-    tests.__doc__ = f"Pytest without servers on Python {version}, the {profile} profile."
+    tests.__doc__ = f"Pytest without servers on Python {version}: {marked}, the {profile} profile."
 
 
 for _version in PYTHONS:

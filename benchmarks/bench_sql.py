@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 import sql_cases
+import sql_sums
 from server_bench import Target, main, server_bounds
 
 POSTGRESQL = """\
@@ -18,9 +19,10 @@ MariaDB {version} and mysqlclient. *Plain* is the same as on PostgreSQL, *best*
 [the fastest code that we could write by hand](../benchmarks/mariadb_best.py) with mysqlclient's connections. The
 server does not wait for the disk."""
 
+SUMS = {"collapsed-sum": sql_sums.collapsed_sum}
 TARGETS = (
-    Target("postgresql", "PostgreSQL", POSTGRESQL, sql_cases.postgresql_stores, server_bounds(2)),
-    Target("mariadb", "MariaDB", MARIADB, sql_cases.mariadb_stores, server_bounds(2)),
+    Target("postgresql", "PostgreSQL", POSTGRESQL, sql_cases.postgresql_stores, server_bounds(2), SUMS),
+    Target("mariadb", "MariaDB", MARIADB, sql_cases.mariadb_stores, server_bounds(2), SUMS),
 )
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FLIGHTS = ROOT / "examples" / "flights"
 NOX = ["nox>=2025.5", "uv>=0.7"]
 SUMMARY = re.compile(rb"^(=+ )?(\d+ \w+(, \d+ \w+)*|no tests ran) in [\d.]+s\b.*$")  # pytest's last line
+FAILURE = re.compile(rb"^(FAILED|ERROR) \S+::|^E   |^nox > Session \S+ failed")  # of pytest and nox
 COLOUR = re.compile(rb"\x1b\[[\d;]*m")
 
 
@@ -52,14 +53,16 @@ def flights(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run nox; repeat pytest's last summary as the last line, below what nox has to say."""
+    """Run nox; repeat what failed and pytest's last summary at the end, where a log that is cut still has them."""
     python = environment(ROOT / ".venv-tools", [NOX], [])
     if "--quick" in arguments:
         arguments = ["--session", "quick"] + [a for a in arguments if a != "--quick"]
     code, output = tee([str(python), "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *arguments])
-    summaries = [line for line in output.splitlines() if SUMMARY.match(COLOUR.sub(b"", line))]
-    if summaries:
-        sys.stdout.buffer.write(b"\n" + summaries[-1] + b"\n")
+    lines = [COLOUR.sub(b"", line) for line in output.splitlines()]
+    failures = [line[:300] for line in lines if FAILURE.match(line)] if code else []
+    summaries = [line for line in lines if SUMMARY.match(line)]
+    if failures or summaries:
+        sys.stdout.buffer.write(b"\n".join([b"", *failures[-80:], *summaries[-1:], b""]))
         sys.stdout.flush()
     return code
 

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import install
 
 BACKENDS = Path(__file__).parent / "backends"
 
@@ -24,7 +25,7 @@ def command(*arguments, cwd, path=BACKENDS):
 
 @pytest.mark.slow
 def test_a_right_backend_is_held_and_the_exit_code_is_zero(tmp_path):
-    run = command("memory://command", cwd=tmp_path)
+    run = command("memory://command", "--kind", "count", cwd=tmp_path)
     assert run.returncode == 0, run.stdout + run.stderr
     assert " 0 FAILED" in run.stdout
     assert not list(tmp_path.iterdir()), "it left something behind"
@@ -45,6 +46,18 @@ def test_profile_kind_and_options_reach_the_suite(tmp_path):
     wrong = command("memory://command", "-o", "kit_no_such_option=1", cwd=tmp_path)
     assert wrong.returncode == 2
     assert "kit_no_such_option" in wrong.stderr
+
+
+def test_each_seed_is_told_in_a_line_and_the_first_that_fails_in_full(tmp_path):
+    laws = ("-k", "test_datetimes", "--kind", "count")
+    run = command("memory://command", *laws, "--seeds", "2", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert [line.partition(",")[0] for line in run.stdout.splitlines()] == ["seed 1 of 2", "seed 2 of 2"]
+    run = command("wrong://typed-TotalsAsDoubles", "--seeds=2", "-k", "whole_floats", cwd=tmp_path)
+    assert run.returncode == 1
+    assert "seed 1 of 2 failed: try it again with --seed 1" in run.stdout
+    assert "1 FAILED" in run.stdout
+    assert "seed 2" not in run.stdout
 
 
 def test_a_place_that_cannot_be_opened_is_said_once_without_its_password(tmp_path):
@@ -75,18 +88,7 @@ def project(tmp_path_factory):
     where = tmp_path_factory.mktemp("new")
     made = command("new", "mystore", cwd=where)
     assert made.returncode == 0, made.stderr
-    install = [
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        "../site",
-        ".",
-    ]
-    subprocess.run([*install, "--python", sys.executable], cwd=where / "kairos-mystore", check=True)
+    install(where / "kairos-mystore", where / "site")
     return where / "kairos-mystore", where / "site"
 
 

@@ -4,15 +4,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from attrs import fields
+from pages import DOCS, files_of, install
 
 from kairos.storage import Capabilities, Storage
-
-DOCS = Path(__file__).parents[2] / "docs"
-PAGE = DOCS / "write-a-backend.md"
 
 
 def run(*command, cwd, **environment):
@@ -23,12 +20,9 @@ def run(*command, cwd, **environment):
 
 
 def storage_of_the_page():
-    blocks = re.findall(
-        r"^```python\n# src/kairos_kv/storage\.py(?:, continued)?\n(.*?)^```",
-        PAGE.read_text(),
-        re.DOTALL | re.M,
-    )
-    return "".join(blocks)
+    ((path, text),) = files_of("write-a-backend.md").items()
+    assert path == "src/kairos_kv/storage.py"
+    return text
 
 
 def test_the_tutorial_s_backend_is_short():
@@ -41,19 +35,7 @@ def test_the_tutorial_s_backend_is_a_backend(tmp_path):
     assert code == 0, printed
     project, site = tmp_path / "kairos-kv", tmp_path / "site"
     (project / "src/kairos_kv/storage.py").write_text(storage_of_the_page())
-    install = [
-        "uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        str(site),
-        ".",
-    ]
-    code, printed = run(*install, "--python", sys.executable, cwd=project)
-    assert code == 0, printed
+    install(project, site)
     pytest_command = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "error")
     code, printed = run(*pytest_command, cwd=project, PYTHONPATH=str(site), KAIROS_PROFILE="quick")
     assert code == 0, printed

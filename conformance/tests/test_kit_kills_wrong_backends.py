@@ -23,10 +23,10 @@ class TestWrong(Suite):
 """
 
 
-def run(pytester, target, laws):
+def run(pytester, target, laws, profile="quick"):
     pytester.makepyfile(SUITE.format(target=target))
     result = pytester.runpytest_inprocess(
-        "-x", "-q", "-p", "no:cacheprovider", "-k", laws, "--kairos-profile=quick"
+        "-x", "-q", "-p", "no:cacheprovider", "-k", laws, f"--kairos-profile={profile}"
     )
     return result.parseoutcomes(), result.stdout.str()
 
@@ -36,7 +36,7 @@ def run(pytester, target, laws):
 def test_a_wrong_backend_is_killed(pytester, name):
     manual = "Expire" in name
     outcomes, printed = run(
-        pytester, f"wrong://{'manual' if manual else 'typed'}-{name}", kairos_wrong.KILLED_BY[name]
+        pytester, f"wrong://{'manual' if manual else 'typed'}-{name}", kairos_wrong.KILLED_BY[name], "ci"
     )
     assert outcomes.get("failed"), f"{name} survives {kairos_wrong.KILLED_BY[name]}"
     assert "kairos law" in printed, "the law does not name itself"

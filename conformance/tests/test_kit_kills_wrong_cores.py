@@ -85,7 +85,7 @@ WRONG = {
         around(kinds._Gauge, "merge", lambda right: lambda self, rows: right(self, [*rows][::-1])),
     ),
     "histograms merge by overwriting": (
-        "test_merge_order or test_native_stages or test_histories",
+        "test_histories",
         around(
             kinds._Histogram,
             "merge",
@@ -185,7 +185,7 @@ def test_a_wrong_core_is_killed(pytester, monkeypatch, name):
     monkeypatch.setattr(owner, attribute, wrong or ASYNC[attribute])
     pytester.makepyfile(SUITE)
     result = pytester.runpytest_inprocess(
-        "-x", "-q", "-p", "no:cacheprovider", "-k", laws, "--kairos-profile=quick"
+        "-x", "-q", "-p", "no:cacheprovider", "-k", laws, "--kairos-profile=ci"
     )
     printed = result.stdout.str()
     assert result.parseoutcomes().get("failed"), f"{name}: survives {laws}"

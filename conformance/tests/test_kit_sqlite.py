@@ -28,6 +28,7 @@ class TestFloats(SQLite):
 
 @pytest.mark.slow
 class TestTexts(SQLite):
-    """A column of text."""
+    """A column of text; histories are tried at length on the floats."""
 
+    profile: ClassVar = "quick"
     options: ClassVar = {"value_type": "str"}

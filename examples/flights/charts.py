@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from itertools import groupby
 from statistics import fmean, quantiles
@@ -36,8 +36,10 @@ BINS = {  # minutes, both ends included
 }
 
 
-def show(store: Store, names: Mapping[str, str], console: Console) -> None:
-    """Print all charts; ``names`` are those of the airlines."""
+def show(
+    store: Store, names: Mapping[str, str], console: Console, titles: Collection[str] | None = None
+) -> None:
+    """Print all charts, or those with these titles; ``names`` are those of the airlines."""
     console.print(_totals(store))
     for title, chart in {
         "Departures by month": _months(store),
@@ -50,6 +52,8 @@ def show(store: Store, names: Mapping[str, str], console: Console) -> None:
         "How late": _delays(store),
         "Temperature": _temperatures(store),
     }.items():
+        if titles is not None and title not in titles:
+            continue
         console.print()
         console.print(Panel(chart, title=f"[bold]{title}", title_align="left", box=box.ROUNDED))
 

@@ -16,6 +16,7 @@ from . import charts, compare, handwritten, questions
 from . import source as source_module
 from .cli import main
 from .drawing import bar, columns, shade, sparkline, stacked
+from .picture import PICTURE, draw
 from .reconcile import Source, read_source, reconcile
 from .source import open_flights
 from .store import Store, open_store
@@ -195,6 +196,12 @@ def test_the_charts_fit(width: int, year: tuple[Path, int, str]) -> None:
         charts.show(store, source_module.airlines(), Console(file=output, width=width))
     assert max(map(len, output.getvalue().splitlines())) == width
     assert "…" not in output.getvalue()
+
+
+@pytest.mark.slow
+def test_the_picture_of_the_readme_is_what_the_command_draws(year: tuple[Path, int, str]) -> None:
+    with open_store(f"sqlite:///{year[0]}") as store:
+        assert draw(store) == PICTURE.read_text("utf-8")
 
 
 @pytest.mark.slow

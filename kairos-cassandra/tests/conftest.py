@@ -21,8 +21,12 @@ def replication():
 
 @pytest.fixture(scope="session")
 def keyspace_url():
-    """Give a function: the engine's URL with a keyspace that nobody has used."""
-    return lambda started: f"{started.url.rpartition('/')[0]}/k{next(_NUMBERS)}"
+    """Give a function: the engine's URL with a keyspace that nobody has used; nothing times out on a slow machine."""
+
+    def make(started, query="timeout=60"):
+        return f"{started.url.rpartition('/')[0]}/k{next(_NUMBERS)}?{query}"
+
+    return make
 
 
 @pytest.fixture(scope="module")

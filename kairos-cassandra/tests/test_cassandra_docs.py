@@ -9,6 +9,8 @@ import pytest
 from cassandra.cluster import Cluster
 from cassandra.query import dict_factory
 
+from kairos_cassandra.urls import parse
+
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "cassandra.md"
 README = ROOT / "kairos-cassandra" / "README.md"
@@ -49,7 +51,7 @@ def test_the_page_on_the_tables(shop, session):
             exec(compile(text, str(PAGE), "exec"), namespace)
         elif language == "sql":
             assert following == "text"
-            session.set_keyspace(shop.rpartition("/")[2])
+            session.set_keyspace(parse(shop).keyspace)
             assert shown(session.execute(text)) == [line.rstrip() for line in answer.splitlines()]
             answers += 1
     assert answers == 8

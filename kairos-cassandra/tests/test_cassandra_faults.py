@@ -11,6 +11,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 
 import kairos
+from kairos_cassandra.urls import parse
 from kairos_engines import Proxy
 
 WORKER = Path(__file__).parent / "workers" / "cassandra_increment.py"
@@ -24,7 +25,7 @@ def behind_a_proxy(engine, keyspace_url, replication):
     """Give (proxy, open): handles go to the first node of a ring through the proxy, to the others directly."""
     started = engine("cassandra-ring")
     node = started.nodes[0]
-    keyspace = keyspace_url(started).rpartition("/")[2]
+    keyspace = parse(keyspace_url(started)).keyspace
     with Proxy(node.host, node.port) as proxy:
         opened = []
 
@@ -117,7 +118,7 @@ def test_the_error_of_a_write_says_what_is_known(behind_a_proxy):
 @COUNTS
 def test_eight_processes_count_exactly_on_a_ring(engine, keyspace_url, replication, counts):
     started = engine("cassandra-ring")
-    url = f"{keyspace_url(started)}?consistency=QUORUM"
+    url = keyspace_url(started, "timeout=60&consistency=QUORUM")
     with kairos.Timeseries(
         url,
         type="count",
@@ -126,10 +127,10 @@ def test_eight_processes_count_exactly_on_a_ring(engine, keyspace_url, replicati
         intervals=BOTH,
         create_keyspace=replication["cassandra-ring"],
     ) as hits:
-        results = race(url, counts, 8, 100, lambda: None)
-        assert results == [(100, 0)] * 8
-        assert hits.get("home", "minute", timestamp=0) == {0: 800}
-        assert hits.get("home", "hour", timestamp=0) == {0: 800}
+        results = race(url, counts, 8, 1000, lambda: None)
+        assert results == [(1000, 0)] * 8
+        assert hits.get("home", "minute", timestamp=0) == {0: 8000}
+        assert hits.get("home", "hour", timestamp=0) == {0: 8000}
 
 
 def race(url, counts, processes, increments, meanwhile):
@@ -146,7 +147,7 @@ def race(url, counts, processes, increments, meanwhile):
             worker.stdin.write("go\n")
             worker.stdin.flush()
         meanwhile()
-        return [tuple(map(int, worker.communicate(timeout=120)[0].split())) for worker in workers]
+        return [tuple(map(int, worker.communicate(timeout=300)[0].split())) for worker in workers]
     finally:
         for worker in workers:
             worker.kill()
@@ -157,7 +158,7 @@ def race(url, counts, processes, increments, meanwhile):
 
 def test_nodes_die_under_load(own_engine, keyspace_url, replication):
     ring = own_engine("cassandra-ring", durable=True, timeout=3)
-    url = f"{keyspace_url(ring)}?consistency=QUORUM&timeout=5"
+    url = keyspace_url(ring, "timeout=5&consistency=QUORUM")
     _, second, third = ring.nodes
     place = {"intervals": BOTH, "create_keyspace": replication["cassandra-ring"], "type": "count"}
     handles = {
@@ -182,7 +183,7 @@ def test_nodes_die_under_load(own_engine, keyspace_url, replication):
         begun = time.monotonic()
         with pytest.raises(ERRORS):
             hits.insert("home", timestamp=0)
-        assert time.monotonic() - begun < 20, "within the timeout"
+        assert time.monotonic() - begun < 60, "within the timeout, on a slow machine"
     second.restart()
     for counts, hits in handles.items():
         before = patiently(lambda hits=hits: hits.get("home", "minute", timestamp=0)[0])

@@ -1,15 +1,78 @@
 """The kit on one node and on a ring of three, in both ways to count."""
 
+import os
+import threading
+import time
+from contextlib import ExitStack
 from typing import ClassVar
 
 import pytest
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
+from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
+from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
 import kairos
+from kairos_cassandra.urls import parse
 from kairos_conformance import Suite
+from kairos_conformance.laws.base import Laws
+from kairos_conformance.laws.concurrency import ConcurrencyLaws
+from kairos_conformance.laws.counts import CountLaws
+from kairos_conformance.laws.faults import FaultLaws
+from kairos_conformance.laws.histories import HistoryLaws
+from kairos_conformance.laws.metadata import MetadataLaws
+from kairos_conformance.laws.retention import RetentionLaws
+from kairos_conformance.laws.storage import StorageLaws
+from kairos_conformance.laws.writing import WritingLaws
+from kairos_engines import Proxy
 
 
-class Kit(Suite):
-    """The kit on a keyspace of its own."""
+class Proxies(DefaultEndPointFactory):
+    """A proxy in front of each node of a ring, as one, and the driver's way to them."""
+
+    def __init__(self, nodes):
+        self._proxies = {node.host: Proxy(node.host, node.port) for node in nodes}
+        self._lock = threading.Lock()
+
+    def create(self, row):
+        return self._through(super().create(row).address)
+
+    def _through(self, host):
+        return DefaultEndPoint("127.0.0.1", self._proxies[host].port)
+
+    def points(self):
+        return [self._through(host) for host in self._proxies]
+
+    def __enter__(self):
+        with ExitStack() as stack:
+            for proxy in self._proxies.values():
+                stack.enter_context(proxy)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self._stack.close()
+
+    @property
+    def dropped(self):
+        return sum(proxy.dropped for proxy in self._proxies.values())
+
+    @property
+    def round_trips(self):
+        return sum(proxy.round_trips for proxy in self._proxies.values())
+
+    def drop_when(self, predicate, n=1):
+        left = [None] * n
+
+        def one_of_all(data):
+            with self._lock:
+                return bool(left and predicate(data) and [left.pop()])
+
+        for proxy in self._proxies.values():
+            proxy.drop_when(one_of_all, n)
+
+
+class Kit:
+    """A keyspace of its own."""
 
     profile = "quick"  # a history is hundreds of round trips; `--kairos-profile ci` overrides it
     server: ClassVar = "cassandra"
@@ -39,21 +102,94 @@ class Log(Kit):
         return request.param
 
 
-class TestCounters(Kit):
-    """The default."""
-
-
-class TestLog(Log):
-    """On one node."""
-
-
-class TestRingCounters(Kit):
+class Nodes(Kit):
     """Three nodes, each with all data."""
 
     server = "cassandra-ring"
 
 
-class TestRingLog(Log):
-    """Three nodes, increments as rows."""
+class Distributed(CountLaws, MetadataLaws, ConcurrencyLaws, HistoryLaws):
+    """What a ring can break, and a way to count: not what the core plans, cuts and merges by itself."""
 
-    server = "cassandra-ring"
+
+Other = Suite if os.environ.get("KAIROS_PROFILE") in ("ci", "deep") else Distributed
+"""What is run again on a ring, or with a log: everything, or what can differ."""
+
+
+class TestCounters(Kit, Suite):
+    """The default."""
+
+
+class TestLog(Log, Other, StorageLaws, WritingLaws, RetentionLaws):
+    """On one node, increments as rows: they expire."""
+
+
+class TestRingCounters(Nodes, Other):
+    """On a ring."""
+
+
+class TestRingLog(Log, Nodes, Other):
+    """On a ring, increments as rows."""
+
+
+class TestProxies(Nodes, FaultLaws):
+    """A proxy in front of each node of the ring."""
+
+    @pytest.fixture(params=["count", "series"])
+    def kind(self, request):
+        return request.param
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def proxy(cls, engine, target):
+        balancing = TokenAwarePolicy(DCAwareRoundRobinPolicy("datacenter1"))
+        profile = ExecutionProfile(balancing, request_timeout=60)
+        with Proxies(engine(cls.server).nodes) as between:
+            cluster = Cluster(
+                between.points(),
+                endpoint_factory=between,
+                protocol_version=5,
+                execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+                reconnection_policy=ConstantReconnectionPolicy(0.1, max_attempts=None),
+                connect_timeout=60,
+                control_connection_timeout=60,
+            )
+            yield cluster.connect(parse(target).keyspace), between
+            cluster.shutdown()
+
+
+class TestRestart(Kit, Laws):
+    """One node that keeps a log of what it acknowledged."""
+
+    test_restart = FaultLaws.test_restart
+
+    @pytest.fixture(params=["count", "series"])
+    def kind(self, request):
+        return request.param
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine, keyspace_url):
+        return keyspace_url(engine("cassandra", durable=True))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def restart(cls, engine, target):
+        (node,) = engine("cassandra", durable=True).nodes
+        with kairos.Timeseries(
+            target, intervals={"kit_held": {"step": 1}}, **cls.options_for("series")
+        ) as held:
+
+            def again():
+                node.kill()
+                node.restart()
+                end = time.monotonic() + 60
+                while True:
+                    try:
+                        return held.list()
+                    except NoHostAvailable:  # the driver has not yet found it again
+                        if time.monotonic() > end:
+                            raise
+                        time.sleep(0.1)
+
+            yield again

@@ -9,8 +9,18 @@ from hypothesis import strategies as st
 from kairos.intervals import parse_intervals, parse_zone
 from kairos_cassandra import data
 from kairos_cassandra import known as known_module
-from kairos_cassandra.known import LEASE, Memo, Shard
-from kairos_cassandra.partitions import EVERY, Cut, generation, needed, part_of, parts_of, reigns
+from kairos_cassandra.known import LEASE, Memo, Shards
+from kairos_cassandra.partitions import (
+    EVERY,
+    Cut,
+    generation,
+    needed,
+    part_of,
+    parts_of,
+    reigns,
+    shard_at,
+    shard_span,
+)
 from kairos_cassandra.timeuuids import TimeUUIDs
 
 cuts = st.lists(
@@ -89,7 +99,7 @@ def test_late_answers_never_take_a_name_back_to_older_cuts():
 def test_of_one_name_only_so_many_parts_are_remembered():
     known = Memo().learn("a", {}, 0.0)
     for part in range(1000):
-        known.shards[("second", 0, part)] = Shard()
+        known.shards[("second", 0, part)] = Shards()
         known.register(("second", 0, part), 0)
         assert (("second", 0, part), 0) in known.registered
         assert ("second", 0, part) in known.shards
@@ -97,11 +107,41 @@ def test_of_one_name_only_so_many_parts_are_remembered():
     assert len(known.shards) <= 65
 
 
-def test_a_writer_goes_on_in_the_next_shard(monkeypatch):
+def test_a_writer_goes_on_in_narrower_shards(monkeypatch):
     monkeypatch.setattr(known_module, "SHARD_ROWS", 100)
-    shard = Shard(2, 30)
-    assert shard.take(10) == [(2, 10)]
-    assert shard.take(150) == [(2, 20), (3, 100), (4, 30)]
+    monkeypatch.setattr(known_module.random, "randint", lambda low, high: 100)
+    shards = Shards()
+    assert shards.take(456, 90) == [(0, 90)]
+    assert shards.take(457, 20) == [(0, 10), (5, 10)]
+    assert shards.take(456, 700) == [
+        (5, 90),
+        (56, 100),
+        (567, 100),
+        (1567, 100),
+        (2567, 100),
+        (3567, 100),
+        (4567, 100),
+        (5567, 10),
+    ]
+    assert shards.take(457, 1) == [(568, 1)]
+    assert shards.take(999, 1) == [(10, 1)]
+    other = Shards()
+    other.learn(1567)
+    assert other.take(456, 1) == [(1567, 1)]
+    assert other.take(455, 1) == [(566, 1)]
+    assert other.take(1, 1) == [(1, 1)]
+    values = Shards(4)
+    values.learn(9567)
+    assert values.take(456, 1000) == [(1567, 1000)]
+
+
+@given(st.integers(0, 12), st.integers(0, 999))
+def test_a_shard_has_the_buckets_of_its_span(level, offset):
+    found, first, last = shard_span(shard_at(level, offset))
+    assert found == level
+    assert first <= offset <= last
+    assert {shard_at(level, first), shard_at(level, last)} == {shard_at(level, offset)}
+    assert last - first + 1 == max(1000 // 10**level, 1)
 
 
 def test_what_is_registered_is_forgotten_when_cuts_change():

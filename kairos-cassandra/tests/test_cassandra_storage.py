@@ -1,7 +1,10 @@
 """On one real node: opening, deleting under warm handles, shards, times to live, layouts."""
 
+import gc
+import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from ipaddress import ip_address
@@ -16,6 +19,7 @@ import kairos
 from kairos.errors import InvalidValue, SchemaMismatch
 from kairos_cassandra import known
 from kairos_cassandra.rounds import Round
+from kairos_cassandra.urls import parse
 from kairos_cassandra.writing import MOST_TTL, SLACK, YEAR_2038, Expiry
 
 BOTH = {"minute": {"step": 60}, "hour": {"step": 3600, "resolution": 60}}
@@ -45,7 +49,7 @@ def session(place, engine):
     profile = ExecutionProfile(DCAwareRoundRobinPolicy("datacenter1"), row_factory=dict_factory)
     profiles = {EXEC_PROFILE_DEFAULT: profile}
     cluster = Cluster([node.host], port=node.port, protocol_version=5, execution_profiles=profiles)
-    yield cluster.connect(url.rpartition("/")[2])
+    yield cluster.connect(parse(url).keyspace)
     cluster.shutdown()
 
 
@@ -78,6 +82,22 @@ def test_a_live_session_is_used_and_stays_open(open_series, session):
     assert session.execute("SELECT key FROM system.local").one() == {"key": "local"}
 
 
+def test_a_session_that_nobody_uses_is_freed(place, engine):
+    node = engine("cassandra").nodes[0]
+    profiles = {EXEC_PROFILE_DEFAULT: ExecutionProfile(DCAwareRoundRobinPolicy("datacenter1"))}
+    cluster = Cluster([node.host], port=node.port, protocol_version=5, execution_profiles=profiles)
+    session = cluster.connect(parse(place[0]).keyspace)
+    with kairos.Timeseries(session, type="count", table_name="freed", intervals=BOTH) as hits:
+        with kairos.Timeseries(session, type="count", table_name="freed", intervals=BOTH) as other:
+            assert other._storage._shared is hits._storage._shared
+        hits.insert("a", timestamp=0)
+    seen = weakref.ref(session)
+    cluster.shutdown()
+    del session, cluster, hits, other
+    gc.collect()
+    assert seen() is None
+
+
 def test_a_session_with_the_drivers_older_settings_is_used_too(place, engine, open_series):
     open_series(type="count", table_name="older").insert("a", 3, timestamp=0)
     node = engine("cassandra").nodes[0]
@@ -85,10 +105,10 @@ def test_a_session_with_the_drivers_older_settings_is_used_too(place, engine, op
         cluster = Cluster(
             [node.host], port=node.port, protocol_version=5, load_balancing_policy=RoundRobinPolicy()
         )
-    session = cluster.connect(place[0].rpartition("/")[2])
+    session = cluster.connect(parse(place[0]).keyspace)
     with kairos.Timeseries(session, type="count", table_name="older", intervals=BOTH) as hits:
         assert hits.get("a", "minute", timestamp=0) == {0: 3}
-    other = cluster.connect(place[0].rpartition("/")[2])
+    other = cluster.connect(parse(place[0]).keyspace)
     other.row_factory = dict_factory
     with pytest.raises(InvalidValue, match="row_factory"):
         kairos.Timeseries(other, type="count", table_name="older", intervals=BOTH)
@@ -247,6 +267,34 @@ def test_a_bucket_of_many_rows_goes_on_in_shards(open_series, session, monkeypat
     assert not list(session.execute(f"SELECT name FROM {table}"))
 
 
+@pytest.mark.parametrize("kind", ["series", "set"])
+def test_a_bucket_of_a_busy_name_is_read_from_few_partitions(open_series, monkeypatch, kind):
+    monkeypatch.setattr(known, "SHARD_ROWS", 100)
+    table = {"type": kind, "table_name": f"busy_{kind}", "intervals": BOTH}
+    busy = open_series(**table)
+    busy.bulk_insert({60 * minute: {"a": [float(n) for n in range(10)]} for minute in range(300)})
+    other = open_series(**table)
+    other.bulk_insert({60 * minute: {"a": [float(n) for n in range(10, 20)]} for minute in range(300)})
+    where = busy._storage._table.partitions
+    assert len(where("a", "minute", range(300))) > 20
+    for minute in (0, 77, 299):
+        assert len(where("a", "minute", [minute])) <= 4
+        assert sorted(busy.get("a", "minute", timestamp=60 * minute)[60 * minute]) == list(range(20))
+    assert len(where("a", "hour", [2])) < len(where("a", "hour", range(5)))
+    hours = busy.get("a", "hour", timestamp=2 * 3600)
+    assert {minute: len(row) for minute, row in hours.items()} == {7200 + 60 * n: 20 for n in range(60)}
+    assert busy.properties("a")["minute"] == {"first": 0, "last": 60 * 299}
+
+
+def test_a_set_with_few_values_inserted_often_stays_in_few_partitions(open_series, monkeypatch):
+    monkeypatch.setattr(known, "SHARD_ROWS", 20)
+    seen = open_series(type="set", table_name="often", intervals={"day": {"step": "daily"}})
+    for _ in range(200):
+        seen.insert("a", [1.0, 2.0], timestamp=0)
+    assert seen.get("a", "day", timestamp=0) == {0: {1.0, 2.0}}
+    assert len(seen._storage._table.partitions("a", "day", [19700101])) <= 4 + 2
+
+
 def test_rows_live_a_little_longer_than_their_deadline(open_series, session):
     intervals = {
         "hour": {"step": 3600, "steps": 2},
@@ -305,11 +353,30 @@ def test_a_range_over_many_parts_reads_those_that_are_there(open_series):
     assert hits.series("a", "second", start=366 * 86_400 - 20_000, end=366 * 86_400, collapse=True) == {
         366 * 86_400 - 20_000: 2
     }
-    assert hits.series("a", "second", start=0, end=9_000_000, collapse=True) == {0: 1}
+    assert hits.series("a", "second", start=0, end=60_000, collapse=True) == {0: 1}
     storage = hits._storage
     found = storage._table.partitions("a", "second", range(start, end + 1))
     assert len(found) == 10
     assert [partition.first for partition in found] == [start] * 10
+
+
+def test_threads_of_one_handle_write_new_parts_at_once(open_series):
+    values = open_series(type="series", table_name="threads", intervals={"second": {"step": 1}})
+
+    def write(thread):
+        for number in range(15):
+            values.insert("a", float(thread), timestamp=1000 * (15 * thread + number))
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for job in [pool.submit(write, thread) for thread in range(8)]:
+                job.result()
+    finally:
+        sys.setswitchinterval(interval)
+    (rows,) = values.series("a", "second", start=0, end=120_000, collapse=True).values()
+    assert rows == [float(thread) for thread in range(8) for _ in range(15)]
 
 
 def test_ints_and_fractions_of_many_buckets_in_one_call(open_series):
@@ -430,7 +497,7 @@ def test_deletes_hold_though_the_writers_clock_is_ahead(place, engine, open_seri
     )
     table = {"type": kind, "table_name": f"ahead_{kind}"}
     plain = open_series(**table)
-    early = kairos.Timeseries(ahead.connect(url.rpartition("/")[2]), intervals=BOTH, **table)
+    early = kairos.Timeseries(ahead.connect(parse(url).keyspace), intervals=BOTH, **table)
     for _ in range(3):
         early.insert("x", 3, timestamp=0)
         assert plain.delete("x") == 1

@@ -19,8 +19,9 @@ from zoneinfo import ZoneInfo
 import pytest
 
 import kairos
-from kairos import AsyncTimeseries, Closed, KairosError, SchemaMismatch, Timeseries
-from kairos.memory import Store
+from kairos import AsyncTimeseries, BackendNotFound, Closed, KairosError, SchemaMismatch, Timeseries
+from kairos.memory import MemoryStorage, Store
+from kairos.timeseries import storage_of
 
 Make = Callable[..., Timeseries]
 
@@ -316,6 +317,22 @@ def test_import_of_kairos_needs_no_driver_and_reads_no_hints(tmp_path: Path) -> 
     assert run(tmp_path, script) == "{0: 1} []\n"
 
 
+def test_a_tool_of_a_backend_gets_its_storage_and_can_record_the_layouts() -> None:
+    store = Store()
+    with Timeseries(store, type="count", intervals={"m": {"step": 60}}) as ours:
+        found = storage_of(ours)
+        assert isinstance(found, MemoryStorage)
+        assert found.layouts() == {}
+        storage_of(ours, record=True)
+        assert list(found.layouts()) == ["m"]
+        with pytest.raises(SchemaMismatch, match="step 60"):
+            Timeseries(store, type="count", intervals={"m": {"step": 61}})
+    with pytest.raises(Closed):
+        storage_of(ours)
+    with pytest.raises(TypeError, match="takes a Timeseries; got 'memory://'"):
+        storage_of("memory://")  # type: ignore[arg-type]
+
+
 def test_public_names_are_those_of_all() -> None:
     assert sorted(kairos.__all__) == sorted(set(kairos.__all__))
     assert all(hasattr(kairos, name) for name in kairos.__all__)
@@ -343,3 +360,18 @@ def test_every_error_is_also_the_builtin_that_a_caller_would_catch(
     assert issubclass(error, KairosError)
     assert issubclass(error, builtin)
     assert str(error("what was given")) == "what was given"
+
+
+@pytest.mark.parametrize(
+    ("target", "meant"), [("memry://", "memory"), ("postgres://h/d", "postgresql"), ("mongo://h", "mongodb")]
+)
+def test_a_misspelt_scheme_is_told_what_was_meant(target: str, meant: str) -> None:
+    with pytest.raises(BackendNotFound, match=rf"did you mean {meant}://\?") as raised:
+        Timeseries(target, intervals={"m": {"step": 60}})
+    assert "* (" not in str(raised.value)  # the key of a backend that is asked for any scheme is none
+
+
+def test_a_scheme_like_no_other_is_told_nothing() -> None:
+    with pytest.raises(BackendNotFound) as raised:
+        Timeseries("quux://h", intervals={"m": {"step": 60}})
+    assert "did you mean" not in str(raised.value)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from kairos import Timeseries
+from kairos.errors import InvalidValue
 from kairos.storage import Values
 
 Make = Callable[..., Timeseries]
@@ -421,3 +422,53 @@ def test_increments_do_not_depend_on_the_type_of_values(make: Make, limited: Cal
     counts = make("count", target=limited(values=column(str, max_bytes=1)))
     counts.insert("a", [2**53 + 1, 1])
     assert counts.get("a", "m") == {600: 2**53 + 2}
+
+
+def doubled(value: Any) -> Any:
+    return value * 2  # not equal, so that it shows who was converted
+
+
+@pytest.mark.parametrize("many", [1, 10])
+def test_only_values_of_a_converted_type_are_converted(
+    make: Make, limited: Callable[..., Any], many: int
+) -> None:
+    values = column(int, float, str, bytes, convert={float: doubled, str: doubled})
+    series = make(target=limited(values=values))
+    mixed = [1, 2.5, "a", b"x"]
+    for timestamp, given in enumerate([mixed, *([value] for value in mixed)]):
+        series.insert("a", given * many, timestamp=60 * timestamp)
+    expected = [[1, 5.0, "aa", b"x"], [1], [5.0], ["aa"], [b"x"]]
+    assert list(series.series("a", "m", start=0, steps=5).values()) == [row * many for row in expected]
+
+
+@pytest.mark.parametrize("many", [1, 10])
+def test_what_is_stored_decides_which_conversion_it_gets(
+    make: Make, limited: Callable[..., Any], many: int
+) -> None:
+    series = make(target=limited(values=column(float, convert={float: doubled})))
+    series.insert("a", [5, Number(5), IntColour.RED] * many)
+    assert series.get("a", "m") == {600: [10.0, 10.0, 2.0] * many}
+
+
+@pytest.mark.parametrize("many", [1, 10])
+def test_conversion_follows_the_other_checks_and_may_refuse(
+    make: Make, limited: Callable[..., Any], many: int
+) -> None:
+    def small(value: int) -> int:
+        if value > 5:
+            raise InvalidValue(f"too large: {value}")
+        return value
+
+    place = limited(values=column(int, int_range=(-9, 9), convert={int: small}))
+    series = make(target=place)
+    for bad, said in ((10, "from -9 to 9"), (6, "too large: 6")):
+        with pytest.raises(InvalidValue, match=said):
+            series.insert("a", [1] * many + [bad])
+    assert series.list() == []
+    series.insert("a", [5] * many)
+    assert series.get("a", "m") == {600: [5] * many}
+
+
+def test_conversion_of_a_type_that_is_not_held_is_refused() -> None:
+    with pytest.raises(InvalidValue, match=r"Values\.types; got bytes, str"):
+        column(int, convert={str: str, bytes: bytes, int: int})

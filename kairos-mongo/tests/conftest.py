@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -35,6 +36,24 @@ def collected() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(scope="session")
+def primary() -> Callable[[Any], Any]:
+    """Return a function that gives the node that is the primary, once there is one."""
+
+    def primary(engine: Any) -> Any:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            for node in engine.nodes:
+                if node.running:
+                    with MongoClient[Any](node.host, node.port, directConnection=True) as client:
+                        if client.admin.command("hello")["isWritablePrimary"]:
+                            return node
+            time.sleep(0.1)
+        raise AssertionError("no primary within 60 seconds")
+
+    return primary
 
 
 @pytest.fixture

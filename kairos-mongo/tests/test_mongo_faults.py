@@ -34,21 +34,8 @@ def is_update(data):
     return b"update\x00" in data and b"minute" in data and b"kairos_layouts" not in data
 
 
-def primary(engine):
-    """Return the node that is the primary, once there is one."""
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        for node in engine.nodes:
-            if node.running:
-                with MongoClient(node.host, node.port, directConnection=True) as client:
-                    if client.admin.command("hello")["isWritablePrimary"]:
-                        return node
-        time.sleep(0.1)
-    raise AssertionError("no primary within 30 seconds")
-
-
-def start(url, kind, number, times, seconds=0.0):
-    command = [sys.executable, "-W", "error", str(WORKER), url, kind, str(number), str(times), str(seconds)]
+def start(url, kind, number, *times):
+    command = [sys.executable, "-W", "error", str(WORKER), url, kind, *map(str, (number, *times))]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **pipes)
 
@@ -73,6 +60,23 @@ def results(processes, seconds):
             outcomes[outcome].add(int(k))
         found.append(outcomes)
     return found
+
+
+def wait_for_values(url, before, more):
+    """Wait until each writer has written so many more than before; return what each has written last."""
+    deadline = time.monotonic() + 120
+    with MongoClient(url) as client:
+        collection = client.get_default_database().minute
+        while time.monotonic() < deadline:
+            found = collection.find_one() or {"value": []}
+            last = dict.fromkeys(before, 0)
+            for value in found["value"]:
+                number, k = divmod(value, 10**6)
+                last[number] = max(last[number], k)
+            if all(last[number] >= before[number] + more for number in before):
+                return last
+            time.sleep(0.1)
+    raise AssertionError(f"not all went on: {before} became {last}")
 
 
 # A reply is lost
@@ -100,7 +104,7 @@ def test_a_standalones_lost_reply_raises_and_nothing_is_sent_again(proxies, engi
 @pytest.mark.parametrize("names", [1, 3], ids=["insert", "bulk"])
 @pytest.mark.parametrize("kind", list(ROWS))
 def test_a_sets_lost_reply_is_asked_for_again_and_the_write_is_there_once(
-    proxies, engine, timeseries, commands, kind, names
+    primary, proxies, engine, timeseries, commands, kind, names
 ):
     node = primary(engine("mongo-set"))
     proxy = proxies(node)
@@ -120,7 +124,9 @@ def test_a_sets_lost_reply_is_asked_for_again_and_the_write_is_there_once(
 
 
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(proxies, engine, timeseries, kind):
+def test_a_set_that_loses_both_replies_raises_and_the_write_is_there_once(
+    primary, proxies, engine, timeseries, kind
+):
     node = primary(engine("mongo-set"))
     proxy = proxies(node)
     url = f"mongodb://127.0.0.1:{proxy.port}/lost-both-{kind}?directConnection=true"
@@ -139,7 +145,7 @@ def is_insert(data):
 
 
 @pytest.mark.parametrize("kind", list(ROWS))
-def test_many_new_documents_whose_reply_is_lost(proxies, engine, timeseries, kind):
+def test_many_new_documents_whose_reply_is_lost(primary, proxies, engine, timeseries, kind):
     """Half of 60 documents are there already: 30 are inserted, 30 are refused, and nobody hears of it."""
     names = [f"n{number:02}" for number in range(60)]
     for server, more in (("mongo", ""), ("mongo-set", "?directConnection=true")):
@@ -159,7 +165,7 @@ def test_many_new_documents_whose_reply_is_lost(proxies, engine, timeseries, kin
         assert [handle.get(name, "minute")[600] for name in names] == [old] * 30 + [ROWS[kind]] * 30
 
 
-def test_a_set_without_retryable_writes_is_treated_like_a_standalone(proxies, engine, timeseries):
+def test_a_set_without_retryable_writes_is_treated_like_a_standalone(primary, proxies, engine, timeseries):
     node = primary(engine("mongo-set"))
     proxy = proxies(node)
     url = f"mongodb://127.0.0.1:{proxy.port}/not-retried?directConnection=true&retryWrites=false"
@@ -207,7 +213,7 @@ def test_a_read_is_asked_twice_at_most_or_once_if_the_caller_says_so(proxies, en
 
 def test_a_server_that_hangs_makes_one_call_doubtful(own_engine, timeseries):
     engine = own_engine("mongo")
-    handle = timeseries(engine.url, intervals=PLAIN, client_config={"socketTimeoutMS": 500})
+    handle = timeseries(engine.url, intervals=PLAIN, client_config={"socketTimeoutMS": 2_000})
     handle.insert("n")
     engine.nodes[0].suspend()
     try:
@@ -231,18 +237,20 @@ def test_a_standalone_that_is_killed_has_what_was_journaled_and_the_handle_goes_
     assert handle.get("n", "minute") == {600: list(range(51))}
 
 
-def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(own_engine, timeseries):
+def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(primary, own_engine, timeseries):
     engine = own_engine("mongo-set")
-    writers = [start(engine.url, "series", number, 50, 8.0) for number in range(4)]
+    writers = [start(engine.url, "series", number) for number in range(4)]
     go(writers)
-    time.sleep(2)
-    with MongoClient(engine.url) as client:
-        early = client.get_default_database().minute.find_one()["value"]
+    early = wait_for_values(engine.url, dict.fromkeys(range(4), 0), 10)
     dead = primary(engine)
     dead.kill()
-    time.sleep(0.5)
     assert primary(engine) is not dead
-    outcomes = results(writers, 60)
+    elected = wait_for_values(engine.url, early, 0)
+    wait_for_values(engine.url, elected, 10)
+    for writer in writers:
+        writer.stdin.write("stop\n")
+        writer.stdin.flush()
+    outcomes = results(writers, 120)
     handle = timeseries(
         engine.url, "series", intervals={"minute": {"step": 60}, "hour": {"step": 3600, "resolution": 60}}
     )
@@ -253,14 +261,12 @@ def test_killing_the_primary_under_four_writers_loses_and_doubles_nothing(own_en
             mine = [value % 10**6 for value in stored if value // 10**6 == number]
             assert outcome["ok"] <= set(mine) <= outcome["ok"] | outcome["unknown"]
             assert mine == sorted(mine), "a writer's values are out of order"
-            before = max(value % 10**6 for value in early if value // 10**6 == number)
             assert max(outcome["ok"]) == len(outcome["ok"] | outcome["unknown"]) - 1, (
                 "the last one was not written"
             )
-            assert max(outcome["ok"]) > before + 5, "nothing was written after the election"
 
 
-def test_a_place_opens_and_builds_its_index_while_a_member_is_down(own_engine, timeseries):
+def test_a_place_opens_and_builds_its_index_while_a_member_is_down(primary, own_engine, timeseries):
     engine = own_engine("mongo-set")
     timeseries(engine.url, intervals=PLAIN).insert("n")
     dead = next(node for node in engine.nodes if node is not primary(engine))
@@ -268,7 +274,7 @@ def test_a_place_opens_and_builds_its_index_while_a_member_is_down(own_engine, t
     began = time.monotonic()
     handle = timeseries(engine.url, intervals={"minute": {"step": 60, "steps": 100}})
     handle.insert("n")
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60  # else it waits for the member
     assert handle.get("n", "minute") == {600: 2}
 
 
@@ -277,11 +283,11 @@ def test_a_place_opens_and_builds_its_index_while_a_member_is_down(own_engine, t
 
 @pytest.mark.parametrize("name", ["mongo", "mongo-set"])
 def test_eight_processes_upsert_the_same_fresh_buckets(engine, timeseries, name):
-    times = 2_000 if name == "mongo" or os.environ.get("KAIROS_PROFILE") == "deep" else 250
+    times = 2_000 if os.environ.get("KAIROS_PROFILE") == "deep" else 250
     url = engine(name).url.replace("/kairos", "/fresh")
     processes = [start(url, "count", number, times) for number in range(8)]
     go(processes)
-    assert all(not outcome["unknown"] for outcome in results(processes, 300))
+    assert all(not outcome["unknown"] for outcome in results(processes, 1_200))
     with MongoClient(url) as client:
         for collection in ("minute", "hour"):
             found = list(client.get_default_database()[collection].find())

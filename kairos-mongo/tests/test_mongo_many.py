@@ -113,10 +113,10 @@ def test_threads_that_make_the_same_many_documents_lose_nothing(url, timeseries,
 
 def test_more_documents_than_one_request_takes(url, database, timeseries):
     handle = timeseries(url, "count", intervals=PLAIN, clock=lambda: 3_000_000)
-    handle.bulk_insert({60 * minute: {"n": [1]} for minute in range(11_000)})
-    assert database.minute.count_documents({}) == 11_000
-    handle.bulk_insert({60 * minute: {"n": [1]} for minute in range(11_000)})
-    assert handle.series("n", "minute", start=0, steps=11_000, collapse=True) == {0: 22_000}
+    handle.bulk_insert({60 * minute: {"n": [1]} for minute in range(5_100)})
+    assert database.minute.count_documents({}) == 5_100
+    handle.bulk_insert({60 * minute: {"n": [1]} for minute in range(5_100)})
+    assert handle.series("n", "minute", start=0, steps=5_100, collapse=True) == {0: 10_200}
 
 
 @pytest.mark.parametrize("guess", ["insert", "update"])

@@ -52,7 +52,7 @@ def singles(command):
 def check(url, commands, keys, documents):
     """Assert that each command used an index, and how much it looked at at most; return all stages."""
     every = set()
-    sent = commands.named("find", "aggregate", "delete", "update")
+    sent = commands.named("find", "distinct", "aggregate", "delete", "update")
     assert sent
     for command in (single for one in sent for single in singles(one)):
         stages, seen_keys, seen_documents = explain(url, command)
@@ -67,8 +67,20 @@ def check(url, commands, keys, documents):
     return every
 
 
-def test_list_skips_from_name_to_name(url, filled, commands):
+def test_list_reads_the_timeseries_own_keys_and_no_document(url, filled, commands):
     assert filled.list() == ["a", "b"]
+    check(url, commands, keys=OWN, documents=0)
+
+
+def test_list_skips_from_name_to_name_where_names_have_many_buckets(url, filled, commands):
+    filled.bulk_insert({60 * minute: {"b": [1], "c": [1], "d": [1]} for minute in range(500)})
+    commands.sent.clear()
+    assert filled.list() == ["a", "b", "c", "d"]
+    minutes, skips = (
+        [one for one in commands.named(name) if one[name] == "minute"] for name in ("find", "distinct")
+    )
+    assert [one["limit"] for one in minutes] == [500]
+    commands.sent[:] = skips
     assert "DISTINCT_SCAN" in check(url, commands, keys=4, documents=0)
 
 

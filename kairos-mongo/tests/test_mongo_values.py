@@ -9,6 +9,7 @@ from bson.codec_options import CodecOptions
 
 from kairos.errors import InvalidType, InvalidValue
 from kairos.values import list_checker
+from kairos_mongo.plugin import kairos_open
 from kairos_mongo.values import values_of
 
 NAIVE, AWARE = CodecOptions(), CodecOptions(tz_aware=True)
@@ -99,3 +100,66 @@ def test_a_decimal_cannot_be_in_a_set_or_be_a_key_since_it_has_no_hash(kind):
 def test_aware_datetimes_in_utc_are_taken():
     value = datetime(2013, 11, 3, 5, 30, tzinfo=UTC)
     assert check(value, codec=AWARE) is value
+
+
+# value_type
+
+
+@pytest.mark.parametrize(
+    ("value_type", "given", "stored"),
+    [
+        ("float", 5, 5.0),
+        (float, 5, 5.0),
+        ("int", 5.0, 5),
+        (int, 2**63 - 1, 2**63 - 1),
+        ("str", "a", "a"),
+        ("blob", b"a", b"a"),
+        (bool, True, True),
+        ("objectid", ObjectId("6b059a285fe860a8ef082cd9"), ObjectId("6b059a285fe860a8ef082cd9")),
+        (datetime, datetime(2013, 6, 1), datetime(2013, 6, 1)),
+        ("decimal", Decimal128("1.50"), Decimal128("1.50")),
+    ],
+)
+@pytest.mark.parametrize("kind", ["series", "gauge", "histogram", "set"])
+def test_value_type_is_the_type_of_all_values(url, database, timeseries, kind, value_type, given, stored):
+    if kind in ("histogram", "set") and type(given) is Decimal128:
+        with pytest.raises(InvalidValue, match=f"series and gauges.*a {kind} can't have it"):
+            timeseries(url, kind, value_type=value_type)
+        return
+    handle = timeseries(url, kind, value_type=value_type)
+    handle.insert("n", given)
+    found = handle.get("n", "minute")[600]
+    (one,) = [found] if kind == "gauge" else found
+    assert (one, type(one)) == (stored, type(stored))
+    refused = "text" if type(stored) is not str else 1
+    with pytest.raises(InvalidType, match=f"must be {type(stored).__name__} on this backend"):
+        handle.insert("n", refused)
+    assert database.minute.count_documents({}) == 1
+
+
+@pytest.mark.parametrize(
+    ("value_type", "error"),
+    [
+        ("date", InvalidValue),
+        ("", InvalidValue),
+        (dict, InvalidType),
+        (5, InvalidType),
+        ([float], InvalidType),
+    ],
+)
+def test_a_value_type_that_mongodb_does_not_have(config, value_type, error):
+    with pytest.raises(error, match=r"value_type must be one of blob, .*objectid.*, or a type: Decimal128, "):
+        kairos_open("mongodb://localhost", config("series", value_type=value_type))
+
+
+def test_value_type_says_nothing_of_increments(url, timeseries):
+    counts = timeseries(url, "count", value_type="str")
+    counts.insert("n", [1, 0.5])
+    assert counts.get("n", "minute") == {600: 1.5}
+
+
+def test_value_type_is_for_what_is_written_not_for_what_is_there(url, timeseries):
+    timeseries(url, "series").insert("n", ["text", 1])
+    floats = timeseries(url, "series", value_type=float)
+    floats.insert("n", 2)
+    assert floats.get("n", "minute") == {600: ["text", 1, 2.0]}

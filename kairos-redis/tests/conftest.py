@@ -1,7 +1,12 @@
 """What the tests of kairos-redis share."""
 
+import threading
+import time
+from contextlib import ExitStack
+
 import pytest
 import redis
+from redis.exceptions import RedisClusterException
 
 
 @pytest.fixture(scope="module")
@@ -17,3 +22,81 @@ def raw(server):
     client.flushall()
     yield client
     client.close()
+
+
+class Writers:
+    """Four threads with a handle each that add 1 to their names, over and over, and go on after errors."""
+
+    def __init__(self, opener, names):
+        self.stored, self.failed = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+        self.errors = []
+        self._stop, self._handles = threading.Event(), ExitStack()
+        handles = [self._handles.enter_context(opener()) for _ in range(4)]
+        for handle in handles:
+            handle.list()
+        self._threads = [
+            threading.Thread(target=self._write, args=(handle, names[at::4]))
+            for at, handle in enumerate(handles)
+        ]
+
+    def _write(self, handle, names):
+        while not self._stop.is_set():
+            for name in names:
+                try:
+                    handle.insert(name)
+                except (redis.RedisError, RedisClusterException) as error:
+                    self.failed[name] += 1
+                    self.errors.append(error)
+                    time.sleep(0.02)
+                else:
+                    self.stored[name] += 1
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        self.go_on()
+        return self
+
+    def until(self, done):
+        """Wait until something is so; as long as it takes on a busy machine."""
+        deadline = time.monotonic() + 120
+        while not done():
+            assert time.monotonic() < deadline, (self.stored, self.errors[-3:])
+            time.sleep(0.02)
+
+    def go_on(self):
+        """Wait until every name has been written to again."""
+        before = dict(self.stored)
+        self.until(lambda: all(self.stored[name] > before[name] for name in before))
+
+    def __exit__(self, *exc_info):
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+        self._handles.close()
+
+    def recover(self):
+        """Wait until all go on after a failover; what was acknowledged before that Redis itself may have lost."""
+        self.until(lambda: self.errors)
+        self.go_on()
+        self.go_on()
+        before = dict(self.stored)
+        self.go_on()
+        return before
+
+    def check(self, totals, lost=None):
+        """Nothing is doubled, and what was acknowledged is there, but for so many at most."""
+        for name, total in totals.items():
+            least = self.stored[name] - (lost[name] if lost else 0)
+            assert least <= total <= self.stored[name] + self.failed[name], (
+                name,
+                total,
+                self.stored,
+                self.errors[:3],
+            )
+
+
+@pytest.fixture
+def writers():
+    """What makes four writers under way: ``with writers(opener, names) as at_work``."""
+    return Writers

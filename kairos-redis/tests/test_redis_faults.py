@@ -197,46 +197,50 @@ def test_a_connection_that_the_server_closed_is_replaced_before_it_is_used(serve
         assert ours.get("home", "minute") == {START: 2}
 
 
-def test_a_master_that_is_killed_behind_sentinel(own_engine):
+def test_a_master_that_is_killed_behind_sentinel(own_engine, writers):
     """Writers fail until Sentinel has chosen another, and go on; nothing is counted twice."""
     running = own_engine("redis-sentinel")
-    stored, tried, failed, stop = [0] * 4, [0] * 4, [], threading.Event()
-    handles = [open_(running.url, client_config={"socket_timeout": 2.0}) for _ in range(4)]
+    names = [f"name{at}" for at in range(4)]
 
-    def write(at):
-        while not stop.is_set():
-            tried[at] += 1
-            try:
-                handles[at].insert(f"name{at}")
-            except redis.RedisError as error:
-                failed.append(error)
-                time.sleep(0.02)
-            else:
-                stored[at] += 1
+    def opener():
+        return open_(running.url, client_config={"socket_timeout": 2.0})
 
-    for at, handle in enumerate(handles):
-        handle.insert(f"name{at}")
-    time.sleep(0.5)
-    threads = [threading.Thread(target=write, args=(at,)) for at in range(4)]
-    for thread in threads:
-        thread.start()
-    time.sleep(0.5)
-    next(node for node in running.nodes if node.role == "master").kill()
-    deadline = time.monotonic() + 30
-    while not failed and time.monotonic() < deadline:
-        time.sleep(0.02)
-    before = list(stored)
-    while any(now == then for now, then in zip(stored, before, strict=True)) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    stop.set()
-    for thread in threads:
-        thread.join()
-    assert failed
-    for at, handle in enumerate(handles):
-        total = handle.get(f"name{at}", "minute")[START] - 1
-        assert stored[at] > before[at]
-        assert 0.95 * stored[at] <= total <= tried[at]
-        handle.close()
+    with writers(opener, names) as at_work:
+        next(node for node in running.nodes if node.role == "master").kill()
+        lost = at_work.recover()
+    with opener() as ours:
+        at_work.check({name: ours.get(name, "minute")[START] for name in names}, lost)
+
+
+@pytest.mark.parametrize("name", ["redis", "redis-sentinel"])
+def test_a_master_that_stands_still_for_3_seconds(own_engine, writers, name):
+    """SIGSTOP: writers get errors of the driver's, go on after it, and nothing is counted twice."""
+    running = own_engine(name)
+    names = [f"name{at}" for at in range(4)]
+
+    def opener():
+        return open_(running.url, client_config={"socket_timeout": 1.0})
+
+    with writers(opener, names) as at_work:
+        master = next((node for node in running.nodes if node.role == "master"), running.nodes[0])
+        master.suspend()
+        try:
+            time.sleep(3)
+        finally:
+            master.resume()
+        lost = at_work.recover()
+    clear = (
+        redis.TimeoutError,
+        redis.ConnectionError,
+        redis.ReadOnlyError,
+    )  # the last by what is a replica now
+    assert all(isinstance(error, clear) for error in at_work.errors), at_work.errors
+    assert any(isinstance(error, redis.TimeoutError) for error in at_work.errors)
+    with opener() as ours:
+        at_work.check(
+            {name: ours.get(name, "minute")[START] for name in names}, None if name == "redis" else lost
+        )
+        assert ours.list() == names
 
 
 def test_wait_is_satisfied_by_a_replica_and_missing_ones_are_an_error(engine):

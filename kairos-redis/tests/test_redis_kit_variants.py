@@ -1,12 +1,21 @@
-"""The kit in the quick profile: other servers, settings and rights."""
+"""The kit in the quick profile: other servers, settings and rights.
+
+Cluster, Sentinel, Valkey and a server that is read undecoded are held to all of it. Where only the rights differ, those
+laws run that writing and deleting can break.
+"""
 
 import pytest
 import redis
 
 from kairos_conformance import Suite
+from kairos_conformance.laws.counts import CountLaws
+from kairos_conformance.laws.histories import HistoryLaws
+from kairos_conformance.laws.metadata import MetadataLaws
+from kairos_conformance.laws.storage import StorageLaws
+from kairos_conformance.laws.writing import WritingLaws
 
 
-class Variant(Suite):
+class Variant:
     profile = "quick"
 
     @classmethod
@@ -14,28 +23,28 @@ class Variant(Suite):
         return {"prefix": f"kit-{kind}"}
 
 
-class TestCluster(Variant):
+class TestCluster(Variant, Suite):
     @pytest.fixture(scope="class")
     @classmethod
     def target(cls, engine):
         return engine("redis-cluster").url
 
 
-class TestSentinel(Variant):
+class TestSentinel(Variant, Suite):
     @pytest.fixture(scope="class")
     @classmethod
     def target(cls, engine):
         return engine("redis-sentinel").url
 
 
-class TestValkey(Variant):
+class TestValkey(Variant, Suite):
     @pytest.fixture(scope="class")
     @classmethod
     def target(cls, engine):
         return engine("valkey").url
 
 
-class TestEncryptedUndecoded(Variant):
+class TestEncryptedUndecoded(Variant, Suite):
     """TLS, a user with a password, database 3, and a driver that gives bytes."""
 
     @classmethod
@@ -56,7 +65,7 @@ class TestEncryptedUndecoded(Variant):
         return server.tls_url.rsplit("/", 1)[0] + "/3"
 
 
-class TestWithoutScripts(Variant):
+class TestWithoutScripts(Variant, StorageLaws, WritingLaws, CountLaws, MetadataLaws, HistoryLaws):
     """A user who may not run scripts: plain commands serve."""
 
     @pytest.fixture(scope="class")

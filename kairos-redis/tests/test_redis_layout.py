@@ -1,6 +1,7 @@
 """The keys: kairos 0.10's for data, and an index beside them that has the last word on nothing but names and ends."""
 
 import random
+import threading
 
 import pytest
 import redis
@@ -99,6 +100,41 @@ def test_what_0_10_wrote_reads_back_and_is_listed_once_adopted(opened, raw, kind
     assert data_keys(raw) == [b"old:home:other:5", b"old:wrong type:minute:5", b"older:home:minute:5"]
 
 
+def test_what_is_adopted_is_in_the_index_as_long_as_it_lives(opened, raw):
+    for minute, life in ((MINUTE, 5000), (MINUTE - 1, 4000)):
+        raw.set(f"home:minute:{minute}", 1, ex=life)
+    raw.set(f"kept:minute:{MINUTE}", 1)
+    ours = opened("count", {"minute": {"step": 60, "steps": 60}})
+    assert adopt(ours) == 3
+    lives = {
+        key.rpartition(b":")[2]: raw.ttl(key)
+        for key in keys_of(raw)
+        if b"\0" in key and b"layouts" not in key
+    }
+    assert 4900 < lives[b"home"] <= 5000
+    assert lives[b"kept"] == lives[b"minute"] == -1
+    ours.delete("kept")
+    assert ours.list() == ["home"]
+
+
+def test_what_somebody_else_removed_is_listed_until_it_is_deleted_or_dies(opened, raw):
+    """As documented: to look at each name would cost `list` several times what it takes."""
+    clock = [NOW]
+    ours = opened("count", {"m": {"step": 60, "steps": 5}}, now=lambda: clock[0])
+    for name in ("gone", "deleted", "there"):
+        ours.insert(name)
+    assert raw.delete(f"gone:m:{MINUTE}", f"deleted:m:{MINUTE}") == 2
+    assert ours.list() == ["deleted", "gone", "there"]
+    assert ours.properties("gone") == {}
+    assert list(ours.iterate("gone", "m")) == []
+    assert ours.delete("deleted") == 0
+    assert ours.list() == ["gone", "there"]
+    clock[0] += 240
+    assert ours.list() == ["gone", "there"]
+    clock[0] += 60
+    assert ours.list() == []
+
+
 def test_adopt_takes_a_timeseries_in_redis():
     with (
         kairos.Timeseries("memory://adopt", type="count", intervals=BOTH) as other,
@@ -189,6 +225,56 @@ def test_a_write_after_the_record_was_forgotten_records_again(opened):
     first.insert("home")
     with pytest.raises(SchemaMismatch, match="step 60"):
         opened("count", intervals={"x": {"step": 61}})
+
+
+def test_a_record_is_not_forgotten_where_somebody_writes_meanwhile(opened, raw):
+    """A writer that comes after the data was removed meets its record still, and looks at it no more."""
+    intervals = {"x": {"step": 60}}
+    ours, writers, stop = (
+        opened("count", intervals),
+        [opened("count", intervals) for _ in range(3)],
+        threading.Event(),
+    )
+
+    def write(writer):
+        while not stop.is_set():
+            writer.insert("home")
+
+    threads = [threading.Thread(target=write, args=(writer,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    for _ in range(100):
+        ours.delete_all()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert ours.get("home", "x") != {60 * MINUTE: 0}
+    with pytest.raises(SchemaMismatch, match="step 60"):
+        opened("count", {"x": {"step": 61}})
+    assert ours.delete_all() == 1
+    assert keys_of(raw) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_large_batch_is_what_its_writes_are_one_by_one(opened, kind):
+    """In several calls, with names that some timestamps have and others not, and numbers that are no ints."""
+    values = {"count": [1, 2, 0.5], "gauge": ["a", "b", "c"]}.get(kind, ["a", "b", "a"])
+    for alike in (True, False):
+        one, two = (opened(kind, prefix=f"{kind}{alike}{n}") for n in range(2))
+        batch = {
+            NOW + 60 * k: {f"name{n}": values[: 1 + (n + k) % 3] for n in range(120) if alike or (n + k) % 7}
+            for k in range(12)
+        }
+        for _ in range(2):  # the second time every key is there
+            one.bulk_insert(batch)
+            for timestamp, by_name in batch.items():
+                two.bulk_insert({timestamp: by_name})
+        names = [f"name{n}" for n in range(120)]
+        assert one.list() == two.list() == sorted(names)
+        for interval in BOTH:
+            for name in names[::17]:
+                reads = [ours.series(name, interval, start=NOW, steps=12) for ours in (one, two)]
+                assert reads[0] == reads[1]
 
 
 def test_a_record_that_is_spelled_otherwise_means_the_same(opened, raw):

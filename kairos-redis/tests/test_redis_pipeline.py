@@ -1,6 +1,7 @@
 """``pipeline=``: plain commands on the caller's pipeline, carried out when the caller says so."""
 
 import pytest
+import redis
 from redis.cluster import RedisCluster
 
 import kairos
@@ -153,3 +154,72 @@ def test_a_cluster_pipeline(engine, kind):
         assert ours.list() == ["home"]
         assert ours.delete_all() == 1
     client.close()
+
+
+def test_index_keys_of_queued_writes_live_as_long_as_their_data(server, raw):
+    intervals = {"m": {"step": 60, "steps": 100}, "h": {"step": 3600, "steps": 50, "resolution": 60}}
+    with open_(server.url, intervals=intervals) as ours:
+        for timestamp in (NOW, NOW - 600):  # the older one does not shorten what the index has
+            pipeline = raw.pipeline()
+            ours.insert("home", timestamp=timestamp, pipeline=pipeline)
+            pipeline.execute()
+        lives = {key: raw.ttl(key) for key in raw.keys() if b"\0" in key and b"layouts" not in key}  # noqa: SIM118
+        assert len(lives) == 4
+        for key, left in lives.items():
+            steps, step = (100, 60) if key.endswith((b":m", b":m:home")) else (50, 3600)
+            assert (steps - 1) * step < left <= steps * step + 300, key
+
+
+def test_before_redis_7_index_keys_of_queued_writes_live_for_ever(engine):
+    """It has no command that makes a life longer and never shorter; the entries are trimmed all the same."""
+    url = engine("redis-6").url
+    with open_(url, intervals={"m": {"step": 60, "steps": 100}}) as ours, redis.Redis.from_url(url) as raw:
+        pipeline = raw.pipeline()
+        ours.insert("home", pipeline=pipeline)
+        pipeline.execute()
+        assert ours.list() == ["home"]
+        assert {raw.ttl(key) for key in raw.keys() if b"\0" in key} == {-1}  # noqa: SIM118
+        assert ours.delete_all() == 1
+
+
+def test_a_queued_write_that_comes_late_shortens_nothing(server, raw):
+    """Neither the record of who keeps most nor a time to live, when another handle came while it was queued."""
+    with (
+        open_(server.url, intervals={"m": {"step": 60, "steps": 2}}) as short,
+        open_(server.url, intervals={"m": {"step": 60, "steps": 1000}}) as long,
+    ):
+        pipeline = raw.pipeline()
+        short.insert("home", pipeline=pipeline)
+        long.insert("home")
+        pipeline.execute()
+        lives = {key: raw.ttl(key) for key in raw.keys() if b"layouts" not in key}  # noqa: SIM118
+        assert len(lives) == 3
+        assert min(lives.values()) > 50_000
+        for minute in range(10):  # its index would be trimmed by these, if the record had been lowered
+            short.insert("home", timestamp=NOW + 60 * minute)
+        assert long.properties("home")["m"]["first"] == NOW // 60 * 60
+        layouts = next(key for key in raw.keys() if b"layouts" in key)  # noqa: SIM118
+        assert raw.hget(layouts, b"m\0steps") == b"1000"
+
+
+def test_a_queued_write_that_keeps_more_is_heard_of_by_scripts(server, raw):
+    now = [NOW]
+    with (
+        kairos.Timeseries(
+            server.url, type="count", intervals={"m": {"step": 60, "steps": 2}}, clock=lambda: now[0]
+        ) as short,
+        open_(server.url, intervals={"m": {"step": 60, "steps": 1000}}) as long,
+    ):
+        short.insert("home")
+        pipeline = raw.pipeline()
+        long.insert("home", timestamp=NOW + 60, pipeline=pipeline)
+        pipeline.execute()
+        with kairos.Timeseries(
+            server.url, type="count", intervals={"m": {"step": 60, "steps": 2}}, clock=lambda: now[0]
+        ) as another:
+            for _ in range(30):
+                now[0] += 60
+                another.insert("home")
+        layouts = next(key for key in raw.keys() if b"layouts" in key)  # noqa: SIM118
+        assert raw.hget(layouts, b"m\0steps") == b"1000"
+        assert long.properties("home")["m"]["first"] == NOW // 60 * 60

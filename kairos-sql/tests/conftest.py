@@ -102,15 +102,21 @@ def database(engine: Callable[..., Any]) -> Callable[..., str]:
     return database
 
 
-@pytest.fixture(params=SERVERS)
+@pytest.fixture(params=["postgresql", "mariadb mysqlclient", "mysql"])
 def server(request: pytest.FixtureRequest) -> str:
-    """Each server with each driver."""
+    """Each server and each driver; tests that need each pair are parametrized with :data:`SERVERS`."""
     return str(request.param)
+
+
+@pytest.fixture(params=SERVERS)
+def pair_url(request: pytest.FixtureRequest, database: Callable[..., str]) -> str:
+    """Return the URL of a fresh database on each server, with each of its drivers."""
+    return database(str(request.param))
 
 
 @pytest.fixture
 def server_url(server: str, database: Callable[..., str]) -> str:
-    """Return the URL of a fresh database on each server, with each driver."""
+    """Return the URL of a fresh database on each server."""
     return database(server)
 
 

@@ -157,3 +157,29 @@ def test_a_calendar_and_many_buckets(url, timeseries):
     days = one.series("a", "day", start=0, end=59 * 86400, condense=True)
     assert sum(days.values()) == 24 * 59 + 5
     assert set(list(days.values())[1:-1]) == {24}
+
+
+def test_a_record_that_somebody_elses_delete_all_removed_is_made_again(timeseries, url, monkeypatch):
+    monkeypatch.setattr("kairos_sql.storage.LOOK_AGAIN", 0.0)
+    one, other = timeseries(url), timeseries(url)
+    one.insert("a", timestamp=60)
+    other.delete_all()
+    one.insert("a", timestamp=60)
+    with pytest.raises(SchemaMismatch):
+        timeseries(url, intervals={"minute": {"step": 61}})
+    assert one.get("a", "minute", timestamp=60) == {60: 1}
+
+
+def test_a_handle_does_not_write_into_what_another_layout_has_taken(timeseries, url, monkeypatch):
+    monkeypatch.setattr("kairos_sql.storage.LOOK_AGAIN", 0.0)
+    one, other = timeseries(url), timeseries(url)
+    one.insert("a", timestamp=60)
+    other.delete_all()
+    taken = timeseries(url, intervals={"minute": {"step": 61}})
+    taken.insert("a", timestamp=61)
+    with pytest.raises(SchemaMismatch, match="all data of interval 'minute' was deleted"):
+        one.insert("a", timestamp=60)
+    monkeypatch.setattr("kairos_sql.storage.LOOK_AGAIN", 0.001)
+    with pytest.raises(SchemaMismatch):
+        one.insert("a", timestamp=60)
+    assert taken.get("a", "minute", timestamp=61) == {61: 1}

@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import ast
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import kairos
@@ -39,6 +41,7 @@ def _run(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m kairos_conformance",
         usage=f"\n{USAGE}",
+        allow_abbrev=False,
         description="Hold a kairos backend to every law; the place that the URL names is filled and emptied.",
     )
     parser.add_argument("url", metavar="URL", help="a place that the suite may fill and empty")
@@ -56,10 +59,15 @@ def _run(arguments: list[str]) -> int:
     parser.add_argument("-k", metavar="LAWS", help="only laws whose test's name matches, as in pytest")
     parser.add_argument("-x", "--exitfirst", action="store_true", help="stop at the first law that fails")
     parser.add_argument("-v", "--verbose", action="store_true", help="name each law as it is tried")
+    seeds = parser.add_mutually_exclusive_group()
+    seeds.add_argument("--seed", type=int, help="generate other examples than the usual ones: this seed's")
+    seeds.add_argument("--seeds", type=int, metavar="N", help="run with the seeds 1 to N, until one fails")
     asked = parser.parse_args(arguments)
     options = dict(asked.option)
     if not _opens(asked.url, options):
         return 2
+    if asked.seeds is not None:
+        return _with_seeds(asked.seeds, arguments)
     import pytest  # from here on: whoever makes a project needs none of it
 
     from .asked import Asked
@@ -77,8 +85,25 @@ def _run(arguments: list[str]) -> int:
         ]  # this package is imported
         flags += ["--kairos-profile", asked.profile, *(f"--kairos-kind={kind}" for kind in asked.kind or ())]
         flags += ["-x"] if asked.exitfirst else []
+        flags += [] if asked.seed is None else [f"--hypothesis-seed={asked.seed}"]
         flags += ["-k", asked.k] if asked.k else []
         return int(pytest.main([*flags, folder], plugins=[Asked(asked.url, options)]))
+
+
+def _with_seeds(n: int, arguments: list[str]) -> int:
+    """Run the suite once for each seed, in a process of its own; say a line of each, and all of the one that fails."""
+    at = next(i for i, argument in enumerate(arguments) if argument.partition("=")[0] == "--seeds")
+    rest = arguments[:at] + arguments[at + (1 if "=" in arguments[at] else 2) :]
+    for seed in range(1, n + 1):
+        command = [sys.executable, "-m", "kairos_conformance", *rest, "--seed", str(seed)]
+        begin = monotonic()
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        if done.returncode:
+            print(f"{done.stdout}\nseed {seed} of {n} failed: try it again with --seed {seed}", flush=True)
+            return done.returncode
+        table = next(line for line in reversed(done.stdout.splitlines()) if " FAILED" in line)
+        print(f"seed {seed} of {n}, {monotonic() - begin:.0f} s: {table}", flush=True)
+    return 0
 
 
 def _option(text: str) -> tuple[str, Any]:

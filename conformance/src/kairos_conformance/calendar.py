@@ -164,6 +164,7 @@ def local_day(zone: ZoneInfo, second: int) -> int:
     return (second + offset(zone, second)) // DAY + _EPOCH_DAY
 
 
+@lru_cache(maxsize=200_000)
 def offset(zone: ZoneInfo, second: int) -> int:
     """Return the zone's offset from UTC in seconds at an instant of the years 1–9999 and a little beyond."""
     edge = (_LAST_DAY - _EPOCH_DAY - 2) * DAY

@@ -13,7 +13,18 @@ from .configurations import utc
 from .moments import Clock
 from .names import fresh_tag
 
-__all__ = ["INAPPLICABLE", "MARKER", "NOW", "UNDECLARED", "Outcome", "law", "law_of", "laws_of", "link"]
+__all__ = [
+    "INAPPLICABLE",
+    "MARKER",
+    "NOW",
+    "UNDECLARED",
+    "Absent",
+    "Outcome",
+    "law",
+    "law_of",
+    "laws_of",
+    "link",
+]
 
 MARKER = (
     "law(sentence, paragraph, heading): what a kairos backend is held to, and where the documentation says so"
@@ -32,6 +43,23 @@ INAPPLICABLE = "kairos_inapplicable"
 """The property of a test that can't be tried here: an embedded store has no server to restart."""
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Absent:
+    """What a fixture gives in place of something that isn't there; a law that asks for it is not tried.
+
+    Parameters
+    ----------
+    request
+        The fixture's, of the law's test: the test notes it, so that the closing table says so.
+    note
+        :data:`INAPPLICABLE` or :data:`UNDECLARED`.
+    what
+        Why it can't be tried, or the capability.
+    """
+
+    def __init__(self, request: pytest.FixtureRequest, note: str, what: str) -> None:
+        request.node.user_properties.append((note, what))
 
 
 @frozen
@@ -76,6 +104,8 @@ def law(sentence: str, paragraph: str, heading: str, *, once: bool = False) -> C
     def decorate(test: F) -> F:
         @wraps(test)
         def on_each_side(self: Any, place: Any, **given: Any) -> None:
+            if any(isinstance(value, Absent) for value in given.values()):
+                return
             for number, side in enumerate(place.sides()[: 1 if once else None]):
                 if number:
                     given |= {name: new() for name, new in FRESH.items() if name in given}

@@ -19,7 +19,7 @@ from .model import Model
 from .moments import Clock
 from .pair import Pair
 from .profiles import Profile
-from .recording import Log, Recorded, RecordedStorage
+from .recording import Log, Recorded
 from .values import Pool, increments, pool, takes
 
 __all__ = ["SIDES", "Place"]
@@ -162,7 +162,7 @@ class Place:
             if self.side == "sync"
             else DrivenStorage(self.loop, self.async_target, **keywords)
         )
-        storage = cast(Storage, RecordedStorage(own, self.log, number))
+        storage = cast(Storage, Recorded(own, self.log, number))
         try:
             yield storage
         finally:

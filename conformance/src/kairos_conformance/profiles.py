@@ -29,6 +29,9 @@ class Profile:
         Threads or processes of a law on concurrency, and the calls of each.
     random
         New examples in each run (else the same ones, so that a green run stays green).
+    shrinks
+        Let Hypothesis look for a smaller example that fails, which can take five minutes. Without, the suite's own
+        search for fewer calls is all: it takes seconds, and the script that it prints is as short.
     """
 
     name: str
@@ -37,10 +40,11 @@ class Profile:
     writers: int
     writes: int
     random: bool
+    shrinks: bool = False
 
     def second(self) -> Profile:
         """Return the profile for a second side of the same backend, whose planning and merging is the first one's."""
-        return evolve(self, examples=self.examples if self.random else max(5, self.examples // 5))
+        return evolve(self, examples=self.examples if self.name == "deep" else max(5, self.examples // 5))
 
     def settings(self, *, share: float = 1.0) -> settings:
         """Return Hypothesis settings for a law that takes a share of the examples."""
@@ -52,7 +56,7 @@ class Profile:
             database=None,
             print_blob=self.random,
             suppress_health_check=list(HealthCheck),
-            phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            phases=[Phase.explicit, Phase.generate, *([Phase.shrink] if self.shrinks else [])],
         )
 
 
@@ -61,7 +65,7 @@ PROFILES = {
     for profile in (
         Profile(name="quick", examples=15, steps=20, writers=4, writes=25, random=False),
         Profile(name="ci", examples=75, steps=40, writers=8, writes=100, random=False),
-        Profile(name="deep", examples=1000, steps=50, writers=16, writes=500, random=True),
+        Profile(name="deep", examples=1000, steps=50, writers=16, writes=500, random=True, shrinks=True),
     )
 }
 

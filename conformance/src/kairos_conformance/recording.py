@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from copy import copy
 from typing import Any
 
-from attrs import Factory, define, evolve, field, frozen
+from attrs import Factory, define, evolve, frozen
 
-__all__ = ["Call", "Log", "Opening", "Recorded", "RecordedStorage"]
+__all__ = ["Call", "Log", "Opening", "Recorded"]
 
 
 @frozen
@@ -82,58 +82,46 @@ class Log:
 
 
 @define(eq=False)
-class _Watched:
-    """A handle that notes its calls."""
+class Recorded:
+    """A :class:`kairos.Timeseries`, or a :class:`kairos.storage.Storage`, that notes its calls."""
 
     own: Any
     log: Log
     handle: int
-    clock: Any = field(default=None)
+    clock: Any = None
 
-    def _note(self, method: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Call:
-        args = tuple(list(arg) if type(arg) is list else arg for arg in args)
-        call = Call(self.handle, method, args, keywords, getattr(self.clock, "now", None))
-        self.log.events.append(call)
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self.own, name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **keywords: Any) -> Any:
+            self._note(name, args, keywords)
+            return found(*args, **keywords)
+
         return call
 
-    def close(self) -> None:
-        """Close the handle."""
-        self._note("close", (), {})
-        self.own.close()
-
-
-def _noting(method: str) -> Any:
-    def call(self: _Watched, *args: Any, **keywords: Any) -> Any:
-        self._note(method, args, keywords)
-        return getattr(self.own, method)(*args, **keywords)
-
-    call.__name__ = method
-    return call
-
-
-class Recorded(_Watched):
-    """A :class:`kairos.Timeseries` that notes its calls."""
-
-    insert = _noting("insert")
-    bulk_insert = _noting("bulk_insert")
-    get = _noting("get")
-    series = _noting("series")
-    list = _noting("list")
-    properties = _noting("properties")
-    delete = _noting("delete")
-    delete_all = _noting("delete_all")
-    expire = _noting("expire")
-
-    @property
-    def capabilities(self) -> Any:
-        """What the backend declares."""
-        return self.own.capabilities
+    def write(self, batch: Any) -> None:
+        """Write, and note it with copies: a law may change the payloads afterwards."""
+        writes = [evolve(write, rows={n: copy(p) for n, p in write.rows.items()}) for write in batch.writes]
+        self._note("write", (evolve(batch, writes=writes),), {})
+        self.own.write(batch)
 
     def iterate(self, *args: Any, **keywords: Any) -> Iterator[tuple[int, Any]]:
         """Walk, and note how far, and what the clock showed at the first item."""
-        return self._walk(
-            self.own.iterate(*args, **keywords), Call(self.handle, "iterate", args, keywords, None, 0)
-        )
+        items = self.own.iterate(*args, **keywords)
+        return self._walk(items, Call(self.handle, "iterate", args, keywords, None, 0))
+
+    def __enter__(self) -> Recorded:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._note("close", (), {})
+        self.own.close()
+
+    def _note(self, method: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        args = tuple(list(arg) if type(arg) is list else arg for arg in args)
+        self.log.events.append(Call(self.handle, method, args, keywords, getattr(self.clock, "now", None)))
 
     def _walk(self, items: Iterator[tuple[int, Any]], call: Call) -> Iterator[tuple[int, Any]]:
         call.now = getattr(self.clock, "now", None)
@@ -142,39 +130,3 @@ class Recorded(_Watched):
             call.items = (call.items or 0) + 1
             yield item
         call.items = None
-
-    def __enter__(self) -> Recorded:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-class RecordedStorage(_Watched):
-    """A :class:`kairos.storage.Storage` that notes its calls."""
-
-    ready = _noting("ready")
-    layouts = _noting("layouts")
-    record_layouts = _noting("record_layouts")
-    forget_layouts = _noting("forget_layouts")
-    names = _noting("names")
-    span = _noting("span")
-    delete = _noting("delete")
-    delete_all = _noting("delete_all")
-    expire = _noting("expire")
-
-    @property
-    def capabilities(self) -> Any:
-        """What the backend declares."""
-        return self.own.capabilities
-
-    def write(self, batch: Any) -> None:
-        """Write, and note it with copies: a law may change the payloads afterwards."""
-        writes = [evolve(write, rows={n: copy(p) for n, p in write.rows.items()}) for write in batch.writes]
-        self._note("write", (evolve(batch, writes=writes),), {})
-        self.own.write(batch)
-
-    def read(self, request: Any) -> Any:
-        """Read, and note it."""
-        self._note("read", (request,), {})
-        return self.own.read(request)

@@ -59,9 +59,10 @@ def takes(values: Any, value: Any) -> bool:
         size = len(value.encode() if isinstance(value, str) else value)
         if size > values.max_bytes:
             return False
-    if values.convert is not None:
+    convert = values.convert.get(kind)
+    if convert is not None:
         try:
-            return bool(values.convert(value) == value)
+            return bool(convert(value) == value)
         except KairosError:
             return False
     return True

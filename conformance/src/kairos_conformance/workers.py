@@ -1,16 +1,17 @@
-"""What the kit runs in other processes: functions that can be pickled, and a script that can be killed."""
+"""What the kit runs in other processes, and how it starts them."""
 
 from __future__ import annotations
 
 import asyncio
-import pickle
-import sys
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from multiprocessing import get_all_start_methods, get_context
 from typing import Any
 
 import kairos
 
-__all__ = ["killable", "meet_at", "open_and_write", "write", "write_bulk"]
+__all__ = ["begin", "context", "open_and_write", "write", "write_bulk", "write_for_ever"]
 
 
 def write(
@@ -52,8 +53,18 @@ def _write(
 _barriers: list[Any] = []
 
 
-def meet_at(barrier: Any) -> None:
-    """Keep the barrier at which this process meets the others of its pool."""
+def context() -> Any:
+    """Return how processes are started: where it can be, from one that has imported everything and is no thread's."""
+    methods = get_all_start_methods()
+    found: Any = get_context("forkserver" if "forkserver" in methods else "spawn")
+    if "forkserver" in methods:
+        found.set_forkserver_preload(["__main__", __name__])
+    return found
+
+
+def begin(environment: Mapping[str, str], barrier: Any) -> None:
+    """Take over the environment of who asks, and keep the barrier at which the processes of a pool meet."""
+    os.environ.update(environment)
     _barriers.append(barrier)
 
 
@@ -64,14 +75,18 @@ def open_and_write(target: Any, arguments: Mapping[str, Any], name: str, value: 
         handle.insert(name, value)
 
 
-def killable(target: str, arguments: Mapping[str, Any], name: str, moment: float) -> str:
-    """Return a script that writes two names at once, for ever, and prints a line for each call that returned."""
-    return f"""
-import pickle, sys
-sys.path[:0] = {[path for path in sys.path if path]!r}
-from kairos import Timeseries
-with Timeseries({target!r}, **pickle.loads({pickle.dumps(dict(arguments))!r})) as handle:
-    while True:
-        handle.bulk_insert({{{moment!r}: {{{name!r}: [1], {name + "b"!r}: [1]}}}})
-        print(flush=True)
-"""
+def write_for_ever(
+    target: Any,
+    arguments: Mapping[str, Any],
+    name: str,
+    values: Sequence[Any],
+    moment: float,
+    environment: Mapping[str, str],
+    acknowledged: Any,
+) -> None:
+    """Write to two names at once, value after value, until killed; send a byte for each call that returned."""
+    os.environ.update(environment)
+    with kairos.Timeseries(target, **arguments) as handle:
+        for value in cycle(values):
+            handle.bulk_insert({moment: {name: [value], name + "b": [value]}})
+            acknowledged.send_bytes(b".")

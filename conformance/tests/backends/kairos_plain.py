@@ -26,6 +26,7 @@ def capabilities(*, values, expiry, **more):
         "max_name_bytes": 300,
         "expiry": dict.fromkeys(KINDS, expiry),
         "float_counts": False,
+        "checked_totals": True,
         "atomic_batch": False,
         "shared": False,
         "custom_fetch": False,

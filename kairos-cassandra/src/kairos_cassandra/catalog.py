@@ -195,9 +195,8 @@ class Catalog:
         for interval, found in there.items():
             first = scope[interval]
             looks += self._edges(name, interval, found.live(LOWEST if first is None else first), last=True)
-        adding = [self._index.add_cut(name, interval, cut) for interval, cut in cuts.items()]
-        answers = yield Round([*adding, *looks])
-        live = any(answers[len(adding) :])
+        _, *answers = yield Round([self._index.add_cuts(name, cuts), *looks])
+        live = any(answers)
         removed = {interval: (found, cuts[interval]) for interval, found in there.items()}
         yield from self._remove(name, removed, scope.keys(), layouts_found(layouts)[1])
         return live
@@ -300,7 +299,7 @@ class Catalog:
             yield Round(self._removals(name, dead, Cut(_latest(found.cuts) + 1, EVERY)))
         if any(answers):
             cut = Cut(_latest(found.cuts) + 1, first - 1)
-            yield Round([self._index.add_cut(name, interval, cut)])
+            yield Round([self._index.add_cuts(name, {interval: cut})])
             yield from self._remove(name, {interval: (found, cut)}, frozenset(), [])
 
 

@@ -6,12 +6,16 @@ import os
 from collections.abc import Mapping
 from threading import RLock
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from attrs import Factory, define, field, frozen
 from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
-from cassandra.policies import DCAwareRoundRobinPolicy, TokenAwarePolicy
+from cassandra.policies import (
+    DCAwareRoundRobinPolicy,
+    ExponentialReconnectionPolicy,
+    TokenAwarePolicy,
+)
 from cassandra.query import PreparedStatement, named_tuple_factory, tuple_factory
 
 from kairos.errors import InvalidValue
@@ -23,10 +27,13 @@ __all__ = ["LEGACY", "Shared", "Target", "of_session"]
 LEGACY = ("load_balancing_policy", "default_retry_policy", "execution_profiles")
 """Keywords of the driver's constructor with which it takes no execution profile of ours."""
 
+PATIENCE = 10.0
+"""How long a connection may take to be made, in seconds: as long as the driver lets a statement take."""
+
 _TURN = RLock()
 
 
-@define(eq=False)
+@define(eq=False, weakref_slot=True)
 class Shared:
     """A session, and the statements that have been prepared for it.
 
@@ -116,6 +123,12 @@ class Target:
         if context is not None:
             config.setdefault("ssl_context", context)
         config.setdefault("protocol_version", 5)
+        patience = (
+            address.timeout or PATIENCE
+        )  # the driver's own 2 and 5 are not enough for a server that is busy
+        config.setdefault("reconnection_policy", ExponentialReconnectionPolicy(0.1, 60, max_attempts=None))
+        config.setdefault("connect_timeout", patience)
+        config.setdefault("control_connection_timeout", patience)
         if not any(key in config for key in LEGACY):
             local = DCAwareRoundRobinPolicy(address.local_dc or "")
             more = {} if address.timeout is None else {"request_timeout": address.timeout}
@@ -131,15 +144,19 @@ class Target:
 
 
 _SHARED: dict[tuple[Any, ...], Shared] = {}
-_OWN: WeakKeyDictionary[Session, Shared] = WeakKeyDictionary()
+_OWN: WeakKeyDictionary[Session, ReferenceType[Shared]] = WeakKeyDictionary()
+"""Weak both ways: what belongs to a session refers to it, and would keep it alive."""
 
 
 def of_session(session: Session) -> Shared:
-    """Return what belongs to a caller's session."""
+    """Return what belongs to a caller's session; it is shared by the storages that hold it."""
     with _TURN:
-        if session not in _OWN:
-            _OWN[session] = Shared(session, _arguments(session))
-        return _OWN[session]
+        known = _OWN.get(session)
+        shared = known() if known is not None else None
+        if shared is None:
+            shared = Shared(session, _arguments(session))
+            _OWN[session] = ref(shared)
+        return shared
 
 
 def _arguments(session: Session) -> dict[str, Any]:

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, ClassVar
+from zlib import crc32
 
 from cassandra.query import BatchType
 
 from kairos.kinds import KIND_BY_NAME
 from kairos.storage import Buckets
 
-from .partitions import BUCKETS, BUCKETS_OF_MANY, FLAT
+from .partitions import BUCKETS, BUCKETS_OF_MANY, FLAT, ONE_BUCKET, shard_span
 from .preparing import Prepared, Values, far_ahead, pack_int, pack_long
 from .rounds import Request, Rows
 from .timeuuids import TimeUUIDs
@@ -34,6 +35,8 @@ _COMMON = {
     "r": "bigint",
 }
 _HERE = " AND ".join(f"{column} = ?" for column in PARTITION)
+SHARDS_BY_VALUE = 16
+"""Over how many shards the values of one bucket of a set are spread, when they are many."""
 _double = struct.Struct(">d").pack
 _uuids = TimeUUIDs()
 os.register_at_fork(after_in_child=_uuids.renew)
@@ -63,6 +66,8 @@ class DataTable(ABC):
     """Whether a bucket may have any number of rows, so that partitions have shards."""
     counters = False
     """Whether it is a counter table: integers only, no time to live, and nothing may be sent twice."""
+    deepest: ClassVar[int | None] = None
+    """The level of shards that are never full; None: there is none."""
     clustering: ClassVar[dict[str, str]] = {}
     """Columns after ``i`` and ``r`` in the primary key, and their types; None stands for the value's."""
     regular: ClassVar[dict[str, str]] = {}
@@ -151,6 +156,10 @@ class DataTable(ABC):
     @abstractmethod
     def rows(self, payload: Any) -> list[Values]:
         """Return the rows of a payload: the values of the columns after ``r``, serialized."""
+
+    def shared_out(self, shard: int, rows: list[Values]) -> Iterable[tuple[int, list[Values]]]:
+        """Return the rows of a bucket that go to a shard, and what to others beside it."""
+        return ((shard, rows),)
 
     def bind(self, place: Place, i: int, r: int | None, row: Values, ttl: bytes) -> Values:
         """Return the values of a statement that writes a row."""
@@ -356,10 +365,21 @@ class SetTable(DataTable):
 
     kind = "set"
     clustering: ClassVar = {"value": "value"}
+    deepest = ONE_BUCKET + 1
+    """Values that a bucket has already take no room: it goes on in a fixed number of shards, by value."""
 
     def rows(self, payload: set[Any]) -> list[Values]:
         serialize = self._serialize
         return [[serialize(value)] for value in payload]
+
+    def shared_out(self, shard: int, rows: list[Values]) -> Iterable[tuple[int, list[Values]]]:
+        if shard_span(shard)[0] <= ONE_BUCKET:
+            return ((shard, rows),)
+        by_value: dict[int, list[Values]] = {}
+        for row in rows:
+            beside = crc32(row[0]) % SHARDS_BY_VALUE * BUCKETS_OF_MANY
+            by_value.setdefault(shard + beside, []).append(row)
+        return by_value.items()
 
     def collect(self, answers: Sequence[Rows]) -> Buckets:
         found: Buckets = {}

@@ -14,7 +14,7 @@ from attrs import Factory, define, frozen
 from cassandra.query import BatchType
 
 from .partitions import Cut, Cuts, needed
-from .preparing import Prepared, batches, far_ahead
+from .preparing import Prepared, batch, batches, far_ahead
 from .rounds import Request, Rows
 
 __all__ = ["GRACE", "TABLES", "Entry", "Group", "Index", "Part", "cuts_by_interval", "layouts_found"]
@@ -185,9 +185,18 @@ class Index:
         """Read the cuts of a name; :func:`cuts_by_interval` understands the answer."""
         return self._cuts(self._table, name)
 
-    def add_cut(self, name: str, interval: str, cut: Cut) -> Request:
-        """Write a cut."""
-        return self._add_cut(self._table, name, interval, cut.generation, cut.high)
+    def add_cuts(self, name: str, cuts: Mapping[str, Cut]) -> Request:
+        """Write a cut of each interval, all at once: who looks sees all of them or none.
+
+        Else a write that goes by half of a delete would be on both sides of it: before it in one interval, after it in
+        another.
+        """
+        bind = self._add_cut.statement.bind
+        rows = [
+            bind((self._table, name, interval, cut.generation, cut.high)).values
+            for interval, cut in cuts.items()
+        ]
+        return batch(BatchType.UNLOGGED, self._add_cut, rows)
 
     def drop_cut(self, name: str, interval: str, cut: Cut) -> Request:
         """Remove a cut that later ones have made needless."""

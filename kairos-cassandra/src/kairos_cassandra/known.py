@@ -8,8 +8,8 @@ on one machine each: clocks need not agree.
 
 **Registered.** The index is written before the data, and then remembered here, until the name's cuts change.
 
-**Shards.** After about :data:`SHARD_ROWS` rows of one handle a part goes on in its next shard. A handle begins
-at a random place of the count, so that many short-lived ones come on as well.
+**Shards.** After about :data:`SHARD_ROWS` rows of one handle in a shard its buckets go on in those of the next level. A
+handle begins at a random place of the count, so that many short-lived ones come on as well.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 
 from attrs import Factory, define, field
 
-from .partitions import Cuts, needed
+from .partitions import Cuts, needed, shard_at, shard_span
 
-__all__ = ["LEASE", "SHARD_ROWS", "Known", "Memo", "Shard"]
+__all__ = ["LEASE", "SHARD_ROWS", "Known", "Memo", "Shards"]
 
 LEASE = 0.002
 """For how long cuts that have been read may be trusted, in seconds."""
@@ -43,30 +43,49 @@ Part = tuple[str, int, int]
 
 
 @define(eq=False)
-class Shard:
-    """Where a handle writes its next rows of a part."""
+class Shards:
+    """Where a handle writes its next rows of a part.
 
-    number: int = 0
-    left: int = Factory(lambda: random.randint(1, SHARD_ROWS))
+    Attributes
+    ----------
+    deepest
+        The level whose shards are never full; None: there is none.
+    """
+
+    deepest: int | None = None
+    _left: dict[int, int] = Factory(dict)
+    _full: set[int] = Factory(set)
     _lock: Any = field(factory=Lock)
 
-    def take(self, rows: int) -> list[tuple[int, int]]:
-        """Return (shard, how many rows go there) for so many rows."""
+    def take(self, offset: int, rows: int) -> list[tuple[int, int]]:
+        """Return (shard, how many rows go there) for so many rows of the bucket at an offset in the part."""
         taken = []
+        level = 0
         with self._lock:
             while rows:
-                if not self.left:
-                    self.number, self.left = self.number + 1, SHARD_ROWS
-                here = min(rows, self.left)
-                taken.append((self.number, here))
-                self.left -= here
+                while level != self.deepest and shard_at(level, offset) in self._full:
+                    level += 1
+                shard = shard_at(level, offset)
+                left = self._left.get(shard) or random.randint(1, SHARD_ROWS)
+                here = rows if level == self.deepest else min(rows, left)
+                taken.append((shard, here))
                 rows -= here
+                if level == self.deepest:
+                    continue
+                if left > here:
+                    self._left[shard] = left - here
+                else:
+                    self._left.pop(shard, None)
+                    self._full.add(shard)
         return taken
 
-    def go_on(self, number: int) -> None:
-        """Write to a later shard, if this one is before it."""
+    def learn(self, shard: int) -> None:
+        """Note that there is a shard: those above it are full."""
+        level, first, _ = shard_span(shard)
         with self._lock:
-            self.number = max(self.number, number)
+            for above in range(level):
+                if above != self.deepest:
+                    self._full.add(shard_at(above, first))
 
 
 @define(eq=False)
@@ -88,7 +107,7 @@ class Known:
     cuts: Mapping[str, Cuts]
     until: float
     registered: set[tuple[Part, int]] = Factory(set)
-    shards: dict[Part, Shard] = Factory(dict)
+    shards: dict[Part, Shards] = Factory(dict)
 
     def register(self, part: Part, shard: int) -> None:
         """Remember that a partition is in the index; forget all others of the name if they are many."""
@@ -107,6 +126,7 @@ class Memo:
     """What is known of names, as many as fit."""
 
     _names: dict[str, Known] = Factory(dict)
+    _lock: Any = field(factory=Lock)
 
     def get(self, name: str) -> Known:
         """Return what is known of a name; of an unknown one a guess, which must not be trusted: it was never cut."""
@@ -118,18 +138,19 @@ class Memo:
         What was known stays true: answers may come in another order than they were asked for. What is registered is
         forgotten if there are new cuts.
         """
-        known = self._names.get(name)
-        if known is not None:
-            if known.cuts != cuts:
-                cuts = {i: needed({*known.of(i), *cuts.get(i, ())}) for i in {*known.cuts, *cuts}}
-            if known.cuts == cuts:
-                known.until = max(known.until, asked + LEASE)
-                return known
-        elif len(self._names) >= _NAMES:
-            for old in list(self._names)[: _NAMES // 2]:
-                self._names.pop(old, None)
-        known = self._names[name] = Known(cuts, asked + LEASE)
-        return known
+        with self._lock:  # of two answers at once neither may hide what the other says
+            known = self._names.get(name)
+            if known is not None:
+                if known.cuts != cuts:
+                    cuts = {i: needed({*known.of(i), *cuts.get(i, ())}) for i in {*known.cuts, *cuts}}
+                if known.cuts == cuts:
+                    known.until = max(known.until, asked + LEASE)
+                    return known
+            elif len(self._names) >= _NAMES:
+                for old in list(self._names)[: _NAMES // 2]:
+                    self._names.pop(old, None)
+            known = self._names[name] = Known(cuts, asked + LEASE)
+            return known
 
 
 def now() -> float:

@@ -1,8 +1,9 @@
 """Where a row lives: slices of time, and generations. Pure.
 
 A partition is one *part* of one name and interval: as many consecutive buckets of its finest step as
-:data:`BUCKETS` says, or :data:`BUCKETS_OF_MANY` where a bucket has many rows. Such a part is cut into *shards*, see
-:mod:`kairos_cassandra.known`.
+:data:`BUCKETS` says, or :data:`BUCKETS_OF_MANY` where a bucket has many rows. There a *shard* that is full goes on in a
+narrower one of the next *level*: the whole part, a tenth, a hundredth, one bucket, and then as many of that bucket as
+it takes. So a bucket's rows are in one shard of each level at most, but for what it has too many of by itself.
 
 A *cut* says that the buckets up to ``high`` were removed: what is written to them from then on goes to a
 partition of a higher *generation*, so that nothing that was removed can come back, whatever the clocks say
@@ -11,6 +12,7 @@ partition of a higher *generation*, so that nothing that was removed can come ba
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable
 
 from attrs import frozen
@@ -22,21 +24,33 @@ __all__ = [
     "BUCKETS_OF_MANY",
     "EVERY",
     "FLAT",
+    "ONE_BUCKET",
     "Cut",
     "Cuts",
     "Reign",
+    "finest",
     "generation",
     "needed",
     "part_of",
     "parts_of",
     "reigns",
+    "shard_at",
+    "shard_span",
 ]
 
 BUCKETS = 10_000
 """How many buckets of the finest step one partition spans, where each has one row."""
 
 BUCKETS_OF_MANY = 1_000
-"""How many it spans where a bucket has any number of rows: a read of one bucket asks all shards of its part."""
+"""How many it spans where a bucket has any number of rows: a power of ten, for levels."""
+
+ONE_BUCKET = 3
+"""The first level whose shards have a single bucket."""
+
+_LEVELS = ((0, 1000), (1, 100), (11, 10), (111, 1))
+"""The number of each level's first shard, and how many buckets its shards have."""
+
+_FIRSTS = [first for first, _ in _LEVELS]
 
 FLAT = -(2**63)
 """The resolution bucket of an interval without resolution."""
@@ -114,7 +128,39 @@ def part_of(i: int, r: int | None, buckets: int) -> int:
 
 def parts_of(interval: Interval, first: int, last: int, buckets: int) -> range:
     """Return the parts of so many buckets in which the buckets from ``first`` to ``last`` can lie."""
-    if interval.resolution is None:
-        return range(first // buckets, last // buckets + 1)
-    low, high = interval.resolutions(first)[0], interval.resolutions(last)[-1]
+    low, high = finest(interval, first, last)
     return range(low // buckets, high // buckets + 1)
+
+
+def finest(interval: Interval, first: int, last: int) -> tuple[int, int]:
+    """Return the first and last bucket of the finest step that can lie in a range of buckets."""
+    if interval.resolution is None:
+        return first, last
+    return interval.resolutions(first)[0], interval.resolutions(last)[-1]
+
+
+def shard_at(level: int, offset: int) -> int:
+    """Return the number of the shard of a level that has the bucket at an offset in its part.
+
+    Examples
+    --------
+    >>> [shard_at(level, 456) for level in range(6)]
+    [0, 5, 56, 567, 1567, 2567]
+    """
+    beyond = max(0, level - ONE_BUCKET)
+    first, width = _LEVELS[level - beyond]
+    return first + offset // width + beyond * BUCKETS_OF_MANY
+
+
+def shard_span(shard: int) -> tuple[int, int, int]:
+    """Return a shard's level, and the first and last offset in its part that it has.
+
+    Examples
+    --------
+    >>> shard_span(0), shard_span(5), shard_span(2567)
+    ((0, 0, 999), (1, 400, 499), (5, 456, 456))
+    """
+    level = bisect_right(_FIRSTS, shard) - 1
+    first, width = _LEVELS[level]
+    beyond, place = divmod(shard - first, BUCKETS_OF_MANY)
+    return level + beyond, place * width, place * width + width - 1

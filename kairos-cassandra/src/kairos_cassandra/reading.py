@@ -10,8 +10,8 @@ from kairos.storage import Buckets
 from .data import DataTable, place
 from .index import Index, cuts_by_interval
 from .known import Memo, now
-from .partitions import Cuts, parts_of, reigns
-from .rounds import Protocol, Request, Round
+from .partitions import Cuts, finest, parts_of, reigns, shard_span
+from .rounds import Protocol, Request, Round, Rows
 
 __all__ = ["Reader", "Slice", "slices"]
 
@@ -76,8 +76,8 @@ class Reader:
             return self._data.collect(answers)
         wanted = self._direct(cuts_now, parts, first, last)
         if indexed:
-            there = self._index.parts_found(interval, answers.pop(0))
-            wanted = slices(cuts_now, ((p.part, p.generation, p.shard) for p in there), first, last)
+            there = self._with_range(interval, answers.pop(0), first, last)
+            wanted = slices(cuts_now, there, first, last)
         read = dict(zip(guessed, answers, strict=True))
         others = [one for one in wanted if one not in read]
         if others:
@@ -90,8 +90,21 @@ class Reader:
         asked = now()
         cuts, there = yield Round([self._index.cuts(name), self._index.parts(name, interval, parts)])
         known = self._memo.learn(name, cuts_by_interval(cuts), asked)
-        found = self._index.parts_found(interval, there)
-        return slices(known.of(interval), ((p.part, p.generation, p.shard) for p in found), first, last)
+        return slices(known.of(interval), self._with_range(interval, there, first, last), first, last)
+
+    def _with_range(self, interval: str, rows: Rows, first: int, last: int) -> list[tuple[int, int, int]]:
+        """Return those of the partitions of an answer whose shard can have buckets of a range."""
+        found = [(part.part, part.generation, part.shard) for part in self._index.parts_found(interval, rows)]
+        buckets = self._data.buckets
+        if not self._data.collects:
+            return found
+        low, high = finest(self._intervals[interval], first, last)
+        having = []
+        for one in found:
+            _, left, right = shard_span(one[2])
+            if one[0] * buckets + left <= high and one[0] * buckets + right >= low:
+                having.append(one)
+        return having
 
     def _direct(self, cuts: Cuts, parts: range, first: int, last: int) -> list[Slice]:
         if not cuts:

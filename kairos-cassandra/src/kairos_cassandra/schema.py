@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from cassandra import AlreadyExists, InvalidRequest
+from cassandra.cluster import NoHostAvailable
 from cassandra.query import SimpleStatement
 
 from kairos.errors import InvalidType, InvalidValue, SchemaMismatch, show
@@ -14,6 +15,7 @@ from kairos.errors import InvalidType, InvalidValue, SchemaMismatch, show
 from .clusters import Shared
 from .data import DataTable
 from .index import GRACE, TABLES
+from .sending import may_wait
 
 __all__ = ["check_replication", "make_ready", "patiently", "takes_far_deadlines"]
 
@@ -109,12 +111,22 @@ def _ensure_keyspace(shared: Shared, keyspace: str, replication: dict[str, str] 
 
 def _create(shared: Shared, statement: str) -> None:
     """Create something, at the same node for all clients: it takes turns, which several do not."""
-    up = [host for host in shared.session.cluster.metadata.all_hosts() if host.is_up]
-    host = min(up, key=lambda host: str(host.endpoint), default=None)
-    try:
-        patiently(lambda: shared.session.execute(SimpleStatement(statement), host=host, **shared.arguments))
-    except AlreadyExists:
-        return
+
+    def execute() -> None:
+        up = [host for host in shared.session.cluster.metadata.all_hosts() if host.is_up]
+        host = min(up, key=lambda host: str(host.endpoint), default=None)
+        shared.session.execute(SimpleStatement(statement), host=host, **shared.arguments)
+
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return patiently(execute)
+        except AlreadyExists:
+            return None
+        except NoHostAvailable as error:  # that node is up but not connected yet, or not any more
+            if time.monotonic() > end or not may_wait(error, again=True):
+                raise
+            time.sleep(0.1)
 
 
 def _execute(shared: Shared, statement: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

@@ -7,10 +7,13 @@ from collections import deque
 from typing import Any, TypeVar
 
 from attrs import define
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException, ConnectionShutdown
+from cassandra.pool import NoConnectionsAvailable
 
-from .rounds import Protocol, Round, Rows
+from .rounds import Protocol, Request, Round, Rows
 
-__all__ = ["WINDOW", "Sender"]
+__all__ = ["WINDOW", "Sender", "may_wait"]
 
 Result = TypeVar("Result")
 
@@ -18,6 +21,8 @@ WINDOW = 64
 """How many statements are on their way at once."""
 BYTES = 1_000_000
 """About how many bytes they have together: the driver refuses to send more than a connection takes."""
+PATIENCE = 2.0
+"""How long to wait for a node where none is connected, in seconds: the driver tries lost ones again."""
 
 
 @define(eq=False)
@@ -56,12 +61,30 @@ class Sender:
         requests = wanted.requests
         begun = time.monotonic() if wanted.pause else 0.0
         if len(requests) == 1:
-            answers = [_rows(self.session.execute(requests[0].statement, **self.arguments))]
+            answers = [
+                self._answer(requests[0], self.session.execute_async(requests[0].statement, **self.arguments))
+            ]
         else:
             answers = self._send_all(requests) if requests else []
         if wanted.pause:
             time.sleep(max(0.0, begun + wanted.pause - time.monotonic()))
         return answers
+
+    def _answer(self, request: Request, future: Any) -> list[tuple[Any, ...]]:
+        """Return the rows of a statement; where no node was connected, wait for one."""
+        try:
+            return _rows(future.result())
+        except NoHostAvailable as error:
+            if not may_wait(error, again=request.statement.is_idempotent):
+                raise
+        end = time.monotonic() + PATIENCE
+        while True:
+            time.sleep(0.02)
+            try:
+                return _rows(self.session.execute(request.statement, **self.arguments))
+            except NoHostAvailable as error:
+                if time.monotonic() > end or not may_wait(error, again=request.statement.is_idempotent):
+                    raise
 
     def _send_all(self, requests: Any) -> list[Rows]:
         answers: list[Rows] = []
@@ -88,7 +111,7 @@ class Sender:
             request = next(begun)
             sizes -= request.size
             try:
-                answers.append(_rows(on_the_way.popleft().result()))
+                answers.append(self._answer(request, on_the_way.popleft()))
             except Exception as caught:
                 error = error or caught
                 failed += request.writes
@@ -103,6 +126,15 @@ class Sender:
                 f"{failed} may or may not be, {total - written - failed} were not sent"
             )
         raise error
+
+
+def may_wait(error: NoHostAvailable, *, again: bool) -> bool:
+    """Return whether a statement was not sent, as no node was connected; or may be sent again, and may have been."""
+    unsent: tuple[type, ...] = (ConnectionException, NoConnectionsAvailable)
+    if again:
+        unsent += (ConnectionShutdown,)
+    errors = error.errors if isinstance(error.errors, dict) else {}
+    return all(type(one) in unsent for one in errors.values())
 
 
 def _rows(result: Any) -> Rows:

@@ -82,13 +82,13 @@ class CassandraStorage(Storage):
             max_name_bytes=MAX_NAME_BYTES,
             expiry={kind: "manual" if kind in manual else "native" for kind in sorted(KINDS)},
             float_counts=counts == "log",
+            checked_totals=False,
             atomic_batch=False,
             shared=True,
             custom_fetch=True,
             write_options=frozenset(),
             folds=frozenset(),
             transforms=frozenset(),
-            unchecked_totals=True,
         )
 
     def ready(self) -> None:

@@ -86,7 +86,8 @@ def column_type(value_type: Any, kind: str) -> ColumnType:
     cql = _CQL_BY_NAME[name]
     types, int_range, convert = _RULES[cql]
     max_bytes = _KEY_BYTES if kind in ("set", "histogram") else _VALUE_BYTES
-    values = Values(types=types, text=False, int_range=int_range, max_bytes=max_bytes, convert=convert)
+    converts = {} if convert is None else dict.fromkeys(types, convert)
+    values = Values(types=types, text=False, int_range=int_range, max_bytes=max_bytes, convert=converts)
     inet = cql == "inet"
     return ColumnType(cql, values, str if inet else None, ip_address if inet else None)
 

@@ -16,7 +16,7 @@ from kairos.storage import Batch
 
 from .data import DataTable, place
 from .index import Entry, Index, Part, cuts_by_interval, layouts_found
-from .known import Known, Memo, Shard, now
+from .known import Known, Memo, Shards, now
 from .partitions import generation, part_of, reigns
 from .preparing import Values, batch, batches, pack_int, size
 from .rounds import Protocol, Request, Round, in_turn
@@ -40,6 +40,8 @@ Rows = list[tuple[int, "int | None", Any, int]]
 """(i, r, payload, time to live) of one part."""
 Key = tuple[str, str, int, int]
 """Name, interval, generation, part."""
+Place = tuple[Key, int]
+"""A partition: where, and the shard."""
 
 
 @define
@@ -95,9 +97,10 @@ class Writer:
         known = {name: get(name) for name in names}
         groups = self._groups(batch, known, None)
         if self._is_new(groups, known):
-            yield from self._write_new(batch, names, None)
+            yield from self._write_new(batch, names)
             return
-        requests, missing = self._data_requests(groups, known)
+        requests, written = self._data_requests(groups, known)
+        missing = _unregistered(written, known)
         if missing:  # a shard is full
             yield from self._register(missing, groups, known, batch.now)
             begun = now()
@@ -113,15 +116,20 @@ class Writer:
             if found.cuts != known[name].cuts:
                 changed[name] = found
         if changed:  # deleted before this call began, perhaps: what went there is not seen by anybody
-            yield from self._write_new(batch, changed, known)
-            yield Round(self._dead_partitions(changed, groups, known))
+            yield from self._write_new(batch, changed, known, written)
+            yield Round(self._dead_partitions(changed, written))
 
     def _write_new(
-        self, batch: Batch, names: Collection[str], before: Mapping[str, Known] | None
+        self,
+        batch: Batch,
+        names: Collection[str],
+        before: Mapping[str, Known] | None = None,
+        there: Sequence[Place] = (),
     ) -> Protocol[None]:
         """Write names of a batch of which not everything is in the index.
 
-        With ``before``, all has been written under older cuts: only what these cuts put elsewhere is written again.
+        With ``before``, all has been written under older cuts, to the partitions ``there``: only what newer cuts put
+        elsewhere is written again.
         """
         asked = now()
         known = {name: self._memo.get(name) for name in names}
@@ -134,11 +142,13 @@ class Writer:
             known[name] = self._memo.learn(name, cuts_by_interval(rows), asked)
         self._learn_shards(known, looks, answers[len(stale) :])
         groups = self._groups(batch, known, before)
-        requests, missing = self._data_requests(groups, known)
+        requests, written = self._data_requests(groups, known)
+        missing = _unregistered(written, known)
         if before is not None:  # what stays where it is has to be listed under the new cuts, too
             everything = self._groups(batch, known, None)
-            kept = [key for key in everything if key not in groups]
-            missing += [(key, _shard_of(before[key[0]], key)) for key in kept]
+            kept = [one for one in there if one[0] in everything and one[0] not in groups]
+            missing += kept
+            written += kept
             groups = everything
         if missing:
             yield from self._register(missing, groups, known, batch.now)
@@ -155,22 +165,18 @@ class Writer:
             # Deleted meanwhile: it counts as written before that, but its deleter may have missed these entries; and
             # what was not deleted has to be listed under the new cuts
             yield Round(self._dead_entries(moved, missing, groups, known, batch.now))
-            yield Round(self._dead_partitions(moved, groups, known))
+            yield Round(self._dead_partitions(moved, written))
             alive = [
-                (key, _shard_of(known[key[0]], key))
-                for key in groups
-                if key[0] in moved and not _is_dead(moved[key[0]], key)
+                (key, shard) for key, shard in written if key[0] in moved and not _is_dead(moved[key[0]], key)
             ]
             if alive:
                 yield from self._register(alive, groups, moved, batch.now)
 
-    def _dead_partitions(
-        self, moved: Mapping[str, Known], groups: Mapping[Key, Rows], known: Mapping[str, Known]
-    ) -> list[Request]:
+    def _dead_partitions(self, moved: Mapping[str, Known], written: Sequence[Place]) -> list[Request]:
         """Return what removes what has been written to generations that are dead now: nobody else would find it."""
         return [
-            self._data.delete(place(*key, _shard_of(known[key[0]], key)), None)
-            for key in groups
+            self._data.delete(place(*key, shard), None)
+            for key, shard in written
             if key[0] in moved and _is_dead(moved[key[0]], key)
         ]
 
@@ -182,7 +188,7 @@ class Writer:
 
     def _register(
         self,
-        missing: Sequence[tuple[Key, int]],
+        missing: Sequence[Place],
         groups: Mapping[Key, Rows],
         known: Mapping[str, Known],
         at: float,
@@ -219,33 +225,38 @@ class Writer:
 
     def _data_requests(
         self, groups: Mapping[Key, Rows], known: Mapping[str, Known]
-    ) -> tuple[list[Request], list[tuple[Key, int]]]:
-        """Return the statements of groups, and which of their partitions are not in the index yet."""
+    ) -> tuple[list[Request], list[Place]]:
+        """Return the statements of groups, and the partitions that they write to."""
         data = self._data
-        placed: list[list[Values]] = []
-        missing: list[tuple[Key, int]] = []
+        rows_of, bind = data.rows, data.bind
+        placed: dict[Place, list[Values]] = {}
         for key, group in groups.items():
-            name, interval, g, part = key
-            what = known[name]
-            rows_of, bind = data.rows, data.bind
-            many = [
-                (i, r, row, _NO_TTL if not ttl else pack_int(ttl))
+            if data.collects:
+                self._spread(key, group, known[key[0]], placed)
+                continue
+            here = place(*key, 0)
+            placed[key, 0] = [
+                bind(here, i, r, row, _NO_TTL if not ttl else pack_int(ttl))
                 for i, r, payload, ttl in group
                 for row in rows_of(payload)
             ]
-            if data.collects:
-                shard = what.shards.get(key[1:])
-                shares = (shard or what.shards.setdefault(key[1:], Shard())).take(len(many))
-            else:
-                shares = [(0, len(many))]
+        return self._batches(list(placed.values())), list(placed)
+
+    def _spread(self, key: Key, group: Rows, what: Known, placed: dict[Place, list[Values]]) -> None:
+        """Add the rows of a part, each to its shard."""
+        data = self._data
+        bind, buckets = data.bind, data.buckets
+        shards = what.shards.get(key[1:]) or what.shards.setdefault(key[1:], Shards(data.deepest))
+        for i, r, payload, ttl in group:
+            rows, time = data.rows(payload), _NO_TTL if not ttl else pack_int(ttl)
+            offset = (i if r is None else r) % buckets
             start = 0
-            for number, share in shares:
-                if (key[1:], number) not in what.registered:
-                    missing.append((key, number))
-                here = place(name, interval, g, part, number)
-                placed.append([bind(here, *row) for row in many[start : start + share]])
+            for shard, share in shards.take(offset, len(rows)):
+                some = rows[start : start + share]
                 start += share
-        return self._batches(placed), missing
+                for number, few in data.shared_out(shard, some):
+                    here = place(*key, number)
+                    placed.setdefault((key, number), []).extend([bind(here, i, r, row, time) for row in few])
 
     def _batches(self, placed: Sequence[list[Values]]) -> list[Request]:
         data = self._data
@@ -275,19 +286,16 @@ class Writer:
         ]
 
     def _learn_shards(self, known: Mapping[str, Known], looks: Sequence[Any], answers: Sequence[Any]) -> None:
-        """Go on in the last shard that there is."""
+        """Go on where shards are not full."""
         for ((name, interval), _), rows in zip(looks, answers, strict=True):
             shards = known[name].shards
             for found in self._index.parts_found(interval, rows):
                 key = (interval, found.generation, found.part)
-                if key not in shards:
-                    shards[key] = Shard(found.shard)
-                else:
-                    shards[key].go_on(found.shard)
+                shards.setdefault(key, Shards(self._data.deepest)).learn(found.shard)
 
     def _entries(
         self,
-        missing: Sequence[tuple[Key, int]],
+        missing: Sequence[Place],
         groups: Mapping[Key, Rows],
         known: Mapping[str, Known],
         at: float,
@@ -317,7 +325,7 @@ class Writer:
     def _dead_entries(
         self,
         moved: Mapping[str, Known],
-        missing: Sequence[tuple[Key, int]],
+        missing: Sequence[Place],
         groups: Mapping[Key, Rows],
         known: Mapping[str, Known],
         at: float,
@@ -360,9 +368,9 @@ def _is_dead(known: Known, key: Key) -> bool:
     return all(reign.generation != key[2] for reign in reigns(known.of(key[1])))
 
 
-def _shard_of(known: Known, key: Key) -> int:
-    shard = known.shards.get(key[1:])
-    return 0 if shard is None else shard.number
+def _unregistered(written: Sequence[Place], known: Mapping[str, Known]) -> list[Place]:
+    """Return the partitions that are not in the index yet, as far as this handle knows."""
+    return [(key, shard) for key, shard in written if (key[1:], shard) not in known[key[0]].registered]
 
 
 def _names(batch: Batch) -> list[str]:

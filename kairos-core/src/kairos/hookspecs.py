@@ -1,7 +1,7 @@
 """The hook specifications. Hooks say *who*; :mod:`kairos.storage` says *how*.
 
 A backend implements ``kairos_open`` (and ``kairos_open_async``); a stage plugin any of the others. Stage hooks
-are providers: each is asked once per read with the :class:`~kairos.reads.Plan` and hands over a callable, or
+are providers: each is asked once per read with the :class:`~kairos.stages.Plan` and hands over a callable, or
 returns None to decline. The plugin manager is never met per bucket or row.
 """
 

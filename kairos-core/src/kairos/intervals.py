@@ -115,8 +115,9 @@ def check_layout(interval: str, recorded: str, wanted: str) -> None:
     if theirs != ours:
         raise SchemaMismatch(
             f"interval {show(interval)}: this place was written with {_describe(theirs, recorded)}; "
-            f"this timeseries asks for {_describe(ours, wanted)}: use another interval name or another place, "
-            "or remove the data with delete_all() of a timeseries that fits it"
+            f"this timeseries asks for {_describe(ours, wanted)}: use another interval name or another place (by "
+            "the backend's option for it, or a database of its own), or remove the data with delete_all() of a "
+            "timeseries that fits it"
         )
 
 

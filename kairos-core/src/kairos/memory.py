@@ -47,6 +47,7 @@ CAPABILITIES = Capabilities(
     max_name_bytes=1 << 20,
     expiry=dict.fromkeys(sorted(KINDS), "native"),
     float_counts=True,
+    checked_totals=True,
     atomic_batch=True,
     shared=False,
     custom_fetch=True,

@@ -164,6 +164,8 @@ def resolve(target: Any, config: Config, backend: str | None, *, asynchronous: b
 
 def _advice(target: Any, what: str, by_key: list[tuple[EntryPoint, ...]], backend: str | None) -> str:
     """Return what to tell a caller whose target nobody takes."""
+    from difflib import get_close_matches  # for this error alone
+
     hints = json.loads(files(__package__).joinpath("hints.json").read_text())
     if isinstance(target, str):
         scheme = target.partition("://")[0].lower()
@@ -183,7 +185,11 @@ def _advice(target: Any, what: str, by_key: list[tuple[EntryPoint, ...]], backen
         lines = [f"no installed backend takes the {what}"]
     if package is not None and not failed and not _installed(package):
         lines.append(f"install one that does: pip install {package}")
-    schemes = [f"{key} ({', '.join(map(_dist, points))})" for key, points in _found(_SCHEMES).items()]
+    by_scheme = {key: points for key, points in _found(_SCHEMES).items() if key != "*"}
+    if isinstance(target, str) and "://" in target and package is None and not failed:
+        near = get_close_matches(scheme, [*by_scheme, *hints["schemes"]], 1)
+        lines += [f"did you mean {other}://?" for other in near if other != scheme]
+    schemes = [f"{key} ({', '.join(map(_dist, points))})" for key, points in by_scheme.items()]
     lines.append(f"installed schemes: {', '.join(sorted(schemes)) or 'none'}")
     lines += [f"failed to import: {p}: {error}" for p, error in sorted(_broken.items()) if p not in failed]
     return "; ".join(lines)

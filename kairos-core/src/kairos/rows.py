@@ -19,7 +19,7 @@ __all__ = ["add", "dumps", "loads", "merge"]
 def add(kind: str, row: Any, payload: Any) -> Any:
     """Return ``row`` with a write's payload added; ``row`` is None where there is no data, and may be changed.
 
-    A total of a count may come back as a whole float: :func:`kairos.kinds.whole` makes it an int for a reply.
+    A total of a count may come back as a whole float: ``kairos.kinds.whole`` makes it an int for a reply.
 
     Raises
     ------

@@ -31,7 +31,7 @@ from typing import Any, Literal
 
 from attrs import Factory, define, field, frozen
 
-from .errors import InvalidType, Unsupported
+from .errors import InvalidType, InvalidValue, Unsupported
 from .intervals import Interval
 
 __all__ = [
@@ -86,15 +86,28 @@ class Values:
     max_bytes
         The longest ``str`` (in UTF-8) or ``bytes``; None: any.
     convert
-        Optional last step for storages with a column type: gets a value that passed all of the above and
-        returns what to store, ``==`` to it, or raises :class:`~kairos.errors.InvalidValue`. Pure.
+        A last step for those of ``types`` that need one: type -> function, which gets what would be stored for a
+        value of that type, after all of the above, and returns what to store, ``==`` to it, or raises
+        :class:`~kairos.errors.InvalidValue`. Pure. Types without one pass as they are; many numbers at once.
+
+    Raises
+    ------
+    InvalidValue
+        If ``convert`` has types that are not in ``types``.
     """
 
     types: frozenset[type]
     text: bool
     int_range: tuple[int, int] | None
     max_bytes: int | None
-    convert: Callable[[Any], Any] | None = None
+    convert: Mapping[type, Callable[[Any], Any]] = field(factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        unknown = sorted(kind.__name__ for kind in self.convert.keys() - self.types)
+        if unknown:
+            raise InvalidValue(
+                f"Values.convert must be for types that are in Values.types; got {', '.join(unknown)}"
+            )
 
 
 @frozen(kw_only=True)
@@ -116,6 +129,9 @@ class Capabilities:
         ``"manual"`` (data stays until :meth:`Storage.expire`).
     float_counts
         Counts take fractions. Without it a fraction is refused by the core.
+    checked_totals
+        An increment that would take a total beyond 64 bits is an error, and the total stays. Without it nobody
+        can tell (Cassandra's counters wrap).
     atomic_batch
         A batch is stored whole or not at all, also when the process is killed.
     shared
@@ -128,7 +144,7 @@ class Capabilities:
         Axes that :meth:`Storage.read` can merge itself. Empty is always right.
     transforms
         Named transforms that :meth:`Storage.read` can apply itself to a row: some of ``sum``, ``count``, ``min``,
-        ``max`` and ``mean``, with the results of :mod:`kairos.transforms`. Empty is always right.
+        ``max`` and ``mean``, with the results of ``kairos.transforms``. Empty is always right.
     """
 
     kinds: frozenset[str]
@@ -136,13 +152,13 @@ class Capabilities:
     max_name_bytes: int
     expiry: Mapping[str, Expiry]
     float_counts: bool
+    checked_totals: bool
     atomic_batch: bool
     shared: bool
     custom_fetch: bool
     write_options: frozenset[str]
     folds: frozenset[Axis]
     transforms: frozenset[str]
-    unchecked_totals: bool = False
 
 
 @define  # made for every insert: frozen would cost three times as much

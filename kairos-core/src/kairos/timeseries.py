@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 
+from .errors import InvalidType, show
 from .handle import UNSET, Handle, Settings, closed, insert_value, stage_call
 from .plugins import open_checked
 from .reads import Pages, Query
@@ -13,7 +14,7 @@ from .stages import Call
 from .storage import Capabilities, Read, Reply, Storage
 from .writes import Written
 
-__all__ = ["Timeseries"]
+__all__ = ["Timeseries", "storage_of"]
 
 
 class Timeseries:
@@ -370,6 +371,45 @@ class Timeseries:
         handle.check_layouts(storage.record_layouts(handle.layouts, write_options))
         if not write_options:  # a deferred write may never be carried out, nor its record
             handle.recorded = epoch
+
+
+def storage_of(timeseries: Timeseries, *, record: bool = False) -> Storage:
+    """Return the storage of an open timeseries, for a tool of its backend (one that imports old data, say).
+
+    The storage is the backend's own object: check its type before using it.
+
+    Parameters
+    ----------
+    timeseries
+        An open timeseries.
+    record
+        Whether to record the layouts in the place first, as the first write does: for a tool that writes.
+
+    Returns
+    -------
+    Storage
+        What the backend opened.
+
+    Raises
+    ------
+    Closed
+        If the timeseries is closed.
+    SchemaMismatch
+        If ``record``, and the place was written with another layout since it was opened.
+
+    Examples
+    --------
+    >>> with Timeseries("memory://tool", type="count", intervals={"hour": {"step": 3600}}) as hits:
+    ...     type(storage_of(hits)).__name__
+    'MemoryStorage'
+    """
+    if not isinstance(timeseries, Timeseries):
+        raise InvalidType(
+            f"storage_of() takes a Timeseries; got {show(timeseries)} ({type(timeseries).__name__})"
+        )
+    if record:
+        timeseries._record({})
+    return timeseries._storage
 
 
 def _reply(storage: Storage, query: Query) -> Reply:

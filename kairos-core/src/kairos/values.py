@@ -54,29 +54,33 @@ def list_checker(values: Values) -> Callable[[list[Any]], list[Any]]:
     type that it would not give back equal.
     """
     checks: dict[type, Callable[[Any], Any]] = {kind: _checker(kind, values) for kind in values.types}
-    convert, bounds, text = values.convert, values.int_range, values.text
+    at_once = values.types - values.convert.keys()
+    bounds, text = values.int_range, values.text
 
     def check(value: Any) -> Any:
         kind_check = checks.get(type(value))
-        stored = kind_check(value) if kind_check else _check_other(value, checks, values)
-        return stored if convert is None else convert(stored)
+        return kind_check(value) if kind_check else _check_other(value, checks, values)
 
     def check_all(given: list[Any]) -> list[Any]:
-        if convert is None and len(given) > 4:  # a look at all at once costs less, if they are of one type
+        if len(given) > 4:  # a look at all at once costs less, if they are of one type
             kinds = set(map(type, given))
-            if kinds == {float} and float in checks and all(map(math.isfinite, given)):
-                return list(map(repr, given)) if text else given
-            bounded = bounds is None or (
-                kinds == {int} and bounds[0] <= min(given) and max(given) <= bounds[1]
-            )
-            if kinds == {int} and int in checks and bounded:
-                return list(map(_digits, given)) if text else given
+            kind = kinds.pop()
+            if not kinds and kind in at_once:
+                if kind is float and all(map(math.isfinite, given)):
+                    return list(map(repr, given)) if text else given
+                if kind is int and (bounds is None or (bounds[0] <= min(given) and max(given) <= bounds[1])):
+                    return list(map(_digits, given)) if text else given
         return list(map(check, given))
 
     return check_all
 
 
 def _checker(kind: type, values: Values) -> Callable[[Any], Any]:
+    check, convert = _portable_checker(kind, values), values.convert.get(kind)
+    return check if convert is None else lambda value: convert(check(value))
+
+
+def _portable_checker(kind: type, values: Values) -> Callable[[Any], Any]:
     if kind is int:
         return _int_checker(values)
     if kind is float:
@@ -185,4 +189,4 @@ def _hint(value: Any, values: Values) -> str:
         return "; nested lists are not allowed: pass one flat list of values"
     if isinstance(value, bytes | bool) and values.text:
         return "; convert it with write_func and read_func"
-    return "; convert it, for example with write_func"
+    return "; convert it, for example with write_func, or choose another type of values if the backend has that option"

@@ -10,7 +10,7 @@ from pymongo import ReadPreference, UpdateOne
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
 from pymongo.cursor import Cursor
-from pymongo.errors import AutoReconnect, BulkWriteError, ServerSelectionTimeoutError
+from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, ServerSelectionTimeoutError
 from pymongo.write_concern import WriteConcern
 
 from kairos.sansio import run
@@ -29,6 +29,10 @@ _LENIENT: CodecOptions[Document] = CodecOptions(unicode_decode_error_handler="re
 
 _BATCH = 10_000
 """Documents in a reply; the driver's own first batch is 101, and each further one is a round trip."""
+
+
+_TOO_MUCH = 17217
+"""The code where the answer to ``distinct`` would pass 16 MB; a document for each value costs twice the time."""
 
 
 class Driver:
@@ -58,7 +62,7 @@ class Driver:
             ask.Update: self._update,
             ask.FindById: self._find_by_id,
             ask.Find: self._find,
-            ask.Group: self._group,
+            ask.Distinct: self._distinct,
             ask.Delete: self._delete,
             ask.Fetch: self._fetch,
         }
@@ -164,11 +168,15 @@ class Driver:
         )
         return (yield cursor.to_list())
 
-    def _group(self, request: ask.Group) -> Steps:
+    def _distinct(self, request: ask.Distinct) -> Steps:
+        collection = self._collection(request.collection, request.primary)
+        try:
+            return (yield collection.distinct(request.field, request.filter))
+        except OperationFailure as error:
+            if error.code != _TOO_MUCH:
+                raise
         pipeline: list[Document] = [{"$match": request.filter}, {"$group": {"_id": f"${request.field}"}}]
-        cursor = yield self._collection(request.collection, request.primary).aggregate(
-            pipeline, batchSize=_BATCH
-        )
+        cursor = yield collection.aggregate(pipeline, batchSize=_BATCH)
         return [document["_id"] for document in (yield cursor.to_list())]
 
     def _delete(self, request: ask.Delete) -> Steps:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from bson.int64 import Int64
@@ -18,7 +18,6 @@ Document = Mapping[str, Any]
 _EACH = 100
 """Values that ``$addToSet`` takes one by one; it compares each with all that are there, ``$setUnion`` sorts."""
 
-_DOCUMENT = 15 * 2**20
 _OVERHEAD = 48  # bytes of a number or a datetime in an array or as a key, at most
 _ESCAPED = 5  # bytes of a character as part of a key, at most
 _SIZED = frozenset({str, bytes})
@@ -31,36 +30,30 @@ class KindDocuments(ABC):
     """The fields that :meth:`row` looks at."""
 
     numbers: ClassVar[bool] = False
-    """Whether a payload is a number, so that thousands fit a message."""
+    """Whether a payload is a number, of no size that counts."""
 
     @abstractmethod
-    def change(self, payload: Any) -> dict[str, Any]:
-        """Return the update that adds a payload to a document, or to none."""
+    def change(self, new: Document) -> dict[str, Any]:
+        """Return the update that adds what a new document holds to one that is there, or to none."""
 
-    def union(self, payload: Any) -> dict[str, Any] | None:
-        """Return the expression that gives ``value`` with a payload added, where that beats :meth:`change`."""
+    def union(self, new: Document) -> dict[str, Any] | None:
+        """Return the expression that gives ``value`` with that added, where it beats :meth:`change`."""
         return None
 
-    @abstractmethod
-    def start(self, payload: Any) -> dict[str, Any]:
-        """Return the fields of a new document that has this payload alone: those that :meth:`change` would make."""
+    def begin(self, documents: Sequence[dict[str, Any]]) -> None:
+        """Turn documents that hold a payload in ``value`` into new ones, which hold it as MongoDB does."""
+        return None
 
     @abstractmethod
     def row(self, document: Document) -> Any:
         """Return the row of a document."""
 
-    def alone(self, payload: Any) -> bool:
-        """Return whether a payload is a single value."""
-        return len(payload) == 1
-
-    def bulky(self, payload: Any) -> bool:
-        """Return whether a payload might be too much for one document, by a look at its values."""
-        if len(payload) == 1:
-            return False
+    def size(self, payload: Any) -> int:
+        """Return how many bytes a payload takes, at most, by a look at its values."""
         size = _OVERHEAD * len(payload)
-        if not _SIZED.isdisjoint(map(type, payload)):
+        if _SIZED & set(map(type, payload)):
             size += sum(_ESCAPED * len(value) for value in payload if type(value) in _SIZED)
-        return size > _DOCUMENT
+        return size
 
 
 def _plain(value: Any) -> Any:
@@ -69,11 +62,9 @@ def _plain(value: Any) -> Any:
 
 
 class _Series(KindDocuments):
-    def change(self, payload: list[Any]) -> dict[str, Any]:
-        return {"$push": {"value": payload[0] if len(payload) == 1 else {"$each": payload}}}
-
-    def start(self, payload: list[Any]) -> dict[str, Any]:
-        return {"value": payload}
+    def change(self, new: Document) -> dict[str, Any]:
+        values = new["value"]
+        return {"$push": {"value": values[0] if len(values) == 1 else {"$each": values}}}
 
     def row(self, document: Document) -> list[Any]:
         values: list[Any] = document["value"]
@@ -81,33 +72,29 @@ class _Series(KindDocuments):
 
 
 class _Set(KindDocuments):
-    def change(self, payload: set[Any]) -> dict[str, Any]:
-        return {"$addToSet": {"value": {"$each": list(payload)}}}
+    def change(self, new: Document) -> dict[str, Any]:
+        return {"$addToSet": {"value": {"$each": new["value"]}}}
 
-    def union(self, payload: set[Any]) -> dict[str, Any] | None:
-        if len(payload) <= _EACH:
+    def union(self, new: Document) -> dict[str, Any] | None:
+        values = new["value"]
+        if len(values) <= _EACH:
             return None
-        return {"$setUnion": [{"$ifNull": ["$value", []]}, {"$literal": list(payload)}]}
+        return {"$setUnion": [{"$ifNull": ["$value", []]}, {"$literal": values}]}
 
-    def start(self, payload: set[Any]) -> dict[str, Any]:
-        return {"value": list(payload)}
+    def begin(self, documents: Sequence[dict[str, Any]]) -> None:
+        for document in documents:
+            document["value"] = list(document["value"])
 
     def row(self, document: Document) -> set[Any]:
         return set(map(_plain, document["value"]))
 
 
 class _Gauge(KindDocuments):
-    def change(self, payload: Any) -> dict[str, Any]:
-        return {"$set": {"value": payload}}
+    def change(self, new: Document) -> dict[str, Any]:
+        return {"$set": {"value": new["value"]}}
 
-    def start(self, payload: Any) -> dict[str, Any]:
-        return {"value": payload}
-
-    def alone(self, payload: Any) -> bool:
-        return True
-
-    def bulky(self, payload: Any) -> bool:
-        return False
+    def size(self, payload: Any) -> int:
+        return super().size((payload,))
 
     def row(self, document: Document) -> Any:
         return _plain(document["value"])
@@ -119,19 +106,15 @@ class _Count(KindDocuments):
     fields = ("value", "fraction")
     numbers = True
 
-    def change(self, payload: float) -> dict[str, Any]:
-        if type(payload) is int:
-            return {"$inc": {"value": payload}}
-        return {"$inc": {"value": 0, "fraction": payload}}
+    def change(self, new: Document) -> dict[str, Any]:
+        return {"$inc": {field: new[field] for field in self.fields if field in new}}
 
-    def start(self, payload: float) -> dict[str, Any]:
-        return {"value": payload} if type(payload) is int else {"value": 0, "fraction": payload}
+    def begin(self, documents: Sequence[dict[str, Any]]) -> None:
+        for document in [one for one in documents if type(one["value"]) is float]:
+            document["fraction"], document["value"] = document["value"], 0
 
-    def alone(self, payload: float) -> bool:
-        return True
-
-    def bulky(self, payload: float) -> bool:
-        return False
+    def size(self, payload: float) -> int:
+        return 0
 
     def row(self, document: Document) -> float:
         value, fraction = document["value"], document.get("fraction")
@@ -150,13 +133,13 @@ class _Histogram(KindDocuments):
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def change(self, payload: Mapping[Any, int]) -> dict[str, Any]:
-        write = self._keys.write
-        return {"$inc": {f"value.{write(value)}": count for value, count in payload.items()}}
+    def change(self, new: Document) -> dict[str, Any]:
+        return {"$inc": {f"value.{key}": count for key, count in new["value"].items()}}
 
-    def start(self, payload: Mapping[Any, int]) -> dict[str, Any]:
+    def begin(self, documents: Sequence[dict[str, Any]]) -> None:
         write = self._keys.write
-        return {"value": {write(value): count for value, count in payload.items()}}
+        for document in documents:
+            document["value"] = {write(value): count for value, count in document["value"].items()}
 
     def row(self, document: Document) -> dict[Any, int]:
         row: dict[Any, int] = {}

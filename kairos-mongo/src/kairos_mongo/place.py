@@ -97,7 +97,12 @@ class Place:
 
         A name may hold colons, a kind and a number don't: no two buckets have one ``_id``.
         """
-        return f"{self._prefix}{name}:{i}:{'' if r is None else r}"
+        prefix, suffix = self.id_parts(i, r)
+        return f"{prefix}{name}{suffix}"
+
+    def id_parts(self, i: int, r: int | None) -> tuple[str, str]:
+        """Return what stands before and behind the name in the ``_id`` of a bucket's document."""
+        return self._prefix, f":{i}:" if r is None else f":{i}:{r}"
 
     def filter(
         self, names: Sequence[str] | None = None, first: int | None = None, last: int | None = None

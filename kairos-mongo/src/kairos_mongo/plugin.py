@@ -106,4 +106,5 @@ def _storage(database: Any, config: Config, owned: Any, storage: Callable[..., S
     place = Place.of(config.kind, config.intervals, str.__str__(prefix), database.name)
     protocol = Protocol(place, documents, escape_character if config.kind == "histogram" else None)
     driver = Driver(database, majority=owned is not None)
-    return storage(protocol, driver, values_of(config.kind, codec), owned)
+    values = values_of(config.kind, codec, config.option("value_type"))
+    return storage(protocol, driver, values, owned)

@@ -26,6 +26,10 @@ from .writing import Steps, Writing, upsert
 __all__ = ["Protocol"]
 
 _BY_INTERVAL = (("interval", 1), ("resolution", 1))
+_BY_NAME = (("name", 1),)
+
+_KEYS, _MORE_KEYS = 500, 10_000
+"""Keys of the index that a list of names looks at first, and then at once."""
 
 
 class Protocol:
@@ -176,9 +180,28 @@ class Protocol:
         """Return the names with data; as the primary knows them, or as the caller's read preference says."""
         found: set[str] = set()
         for interval, first in scope.items():
-            where = self._place.filter(first=first)
-            found.update((yield ask.Group(self._place.collections[interval], where, "name", primary)))
+            yield from self._add_names(found, self._place.collections[interval], first, primary)
         return found
+
+    def _add_names(self, found: set[str], collection: str, first: int | None, primary: bool) -> Steps[None]:
+        """Read the names of a collection.
+
+        MongoDB skips from name to name at the price of three keys of the index: where names have a bucket or two it
+        is better to read all keys. Which it is shows as they come.
+        """
+        where, fields = self._place.filter(first=first), {"_id": 0, "name": 1}
+        limit = _KEYS
+        while True:
+            keys = yield ask.Find(collection, where, fields, _BY_NAME, limit, primary)
+            some = {key["name"] for key in keys}
+            found |= some
+            if len(keys) < limit:
+                return
+            where["name"] = {"$gt": keys[-1]["name"]}
+            if 2 * len(some) < limit:
+                found.update((yield ask.Distinct(collection, where, "name", primary)))
+                return
+            limit = _MORE_KEYS
 
     def span(self, name: str, interval: str, at_least: int | None) -> Steps[tuple[int, int] | None]:
         """Return the first and last bucket with data."""
@@ -195,16 +218,17 @@ class Protocol:
     def delete(self, names: Sequence[str], scope: Scope) -> Steps[int]:
         """Remove names."""
         live: set[str] = set()
+        everlasting_first = sorted(scope.items(), key=lambda item: item[1] is not None)
         for some in portions(names):
-            for interval, first in scope.items():
+            for interval, first in everlasting_first:
                 collection, where = self._place.collections[interval], self._place.filter(some)
                 if len(some) == 1 and first is None:
                     if (yield ask.Delete(collection, where)):
                         live.update(some)
                     continue
-                live.update(
-                    (yield ask.Group(collection, self._place.filter(some, first), "name", primary=True))
-                )
+                if not live.issuperset(some):  # else it is known how many there were
+                    lives = self._place.filter(some, first)
+                    live.update((yield ask.Distinct(collection, lives, "name", primary=True)))
                 yield ask.Delete(collection, where)
         return len(live)
 

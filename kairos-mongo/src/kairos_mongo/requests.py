@@ -10,10 +10,10 @@ from attrs import define, frozen
 __all__ = [
     "CreateIndex",
     "Delete",
+    "Distinct",
     "Fetch",
     "Find",
     "FindById",
-    "Group",
     "Hello",
     "Indexes",
     "Insert",
@@ -121,7 +121,7 @@ class Find:
 
 
 @frozen
-class Group:
+class Distinct:
     """Read the distinct values of a field. Answer: a list of them.
 
     Attributes
@@ -153,4 +153,4 @@ class Fetch:
     keywords: Mapping[str, Any]
 
 
-Request = Hello | Indexes | CreateIndex | Insert | Update | FindById | Find | Group | Delete | Fetch
+Request = Hello | Indexes | CreateIndex | Insert | Update | FindById | Find | Distinct | Delete | Fetch

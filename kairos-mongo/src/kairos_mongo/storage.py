@@ -28,6 +28,7 @@ def capabilities_of(values: Values) -> Capabilities:
         max_name_bytes=MAX_NAME_BYTES,
         expiry=dict.fromkeys(KINDS, "native"),
         float_counts=True,
+        checked_totals=True,
         atomic_batch=False,
         shared=True,
         custom_fetch=True,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from bson import encode
 
 from kairos.errors import InvalidValue, show
-from kairos.storage import Batch
+from kairos.storage import Batch, Write
 
 from . import requests as ask
 from .errors import ADVICE, DUPLICATE_KEY, Refused, concern_error, error_of
@@ -21,16 +21,22 @@ __all__ = ["Steps", "Writing", "upsert"]
 Result = TypeVar("Result")
 Steps = Generator[ask.Request, Any, Result]
 
-Cell = tuple[str, str, int, int | None, Any, Any]
-"""What is written to one document: its ``_id``, name, bucket, resolution bucket, ``expire_at``, payload."""
+Document = dict[str, Any]
 
-_BY_ID = itemgetter(0)
+_BUCKET = ("kind", "name", "interval", "resolution")
+_BY_ID = itemgetter("_id")
 
 _MANY = 50
 """Documents of a collection that are worth a try to insert them first."""
 
 _AT_ONCE = 5_000
-"""Documents in one request: those of counts, at most 2.4 KB each with the longest names, fit one command of 16 MB."""
+"""Documents in one request."""
+
+_EACH = 2_400
+"""Bytes of what goes with a payload, at most: the longest name twice, numbers, operators."""
+
+_COMMAND = 15 * 2**20
+"""What fits one plain command: 5,000 counts with the longest names do."""
 
 _RACES = 10
 """How often an update that lost the race to create a document is sent again."""
@@ -62,73 +68,88 @@ class Writing:
         is not reached is raised at once. ``ahead`` is by how many seconds the server's clock is ahead of this
         machine's.
         """
-        place, documents, offset = self._place, self._documents, offset_of(batch.now, ahead)
-        by_collection: dict[str, list[Cell]] = {}
+        offset = offset_of(batch.now, ahead)
+        by_collection: dict[str, tuple[list[Document], list[int]]] = {}
         for write in batch.writes:
-            cells = by_collection.setdefault(place.collections[write.interval], [])
-            i, r, end = write.i, write.r, expire_at(write.deadline, offset)
-            for name, payload in write.rows.items():
-                if documents.bulky(payload):
-                    _check_size(name, documents.change(payload))
-                cells.append((place.id(name, i, r), name, i, r, end, payload))
+            documents, sizes = by_collection.setdefault(self._place.collections[write.interval], ([], []))
+            some, size = self._new(write, offset)
+            documents += some
+            sizes.append(size)
         refused: list[Refused] = []
-        for collection, every in by_collection.items():
-            if len(every) < _MANY:
-                yield from self._upsert(collection, every, refused)
+        for collection, (documents, sizes) in by_collection.items():
+            if len(documents) < _MANY:
+                yield from self._upsert(collection, documents, sum(sizes), refused)
                 continue
-            every.sort(key=_BY_ID)  # neighbours in an index are written at less cost
-            for start in range(0, len(every), _AT_ONCE):
-                yield from self._write_many(collection, every[start : start + _AT_ONCE], refused)
+            documents.sort(key=_BY_ID)  # neighbours in an index are written at less cost
+            for start in range(0, len(documents), _AT_ONCE):
+                yield from self._write_many(
+                    collection, documents[start : start + _AT_ONCE], sum(sizes), refused
+                )
         if refused:
             raise error_of(refused)
 
-    def _upsert(self, collection: str, cells: Sequence[Cell], refused: list[Refused]) -> Steps[int]:
-        """Update documents, and make those that are missing; return how many were."""
-        kind, documents = self._place.kind, self._documents
-        updates = []
-        for id, name, i, r, end, payload in cells:
-            bucket = {"kind": kind, "name": name, "interval": i, "resolution": r}
-            union = documents.union(payload)
-            update: Any
-            if union is None:
-                update = documents.change(payload)
-                update["$max"] = {"expire_at": end}
-                update["$setOnInsert"] = bucket
-            else:
-                update = [{"$set": {key: {"$literal": value} for key, value in bucket.items()}}]
-                update[0]["$set"] |= {"value": union, "expire_at": {"$max": ["$expire_at", end]}}
-            updates.append({"q": {"_id": id}, "u": update, "upsert": True})
-        small = documents.numbers or (len(cells) == 1 and documents.alone(cells[0][-1]))
-        return (yield from upsert(collection, updates, small, refused))
-
-    def _write_many(self, collection: str, cells: Sequence[Cell], refused: list[Refused]) -> Steps[None]:
-        """Insert documents and update those that were there: to make one by an upsert costs six times as much.
-
-        Where most were there, the next many are upserted at once, until most of them are new again.
-        """
-        if collection in self._written:
-            if 2 * (yield from self._upsert(collection, cells, refused)) > len(cells):
-                self._written.discard(collection)
-            return
-        kind, start = self._place.kind, self._documents.start
-        documents: list[dict[str, Any]] = [
+    def _new(self, write: Write, offset: int) -> tuple[list[Document], int]:
+        """Return the documents that a write makes where there are none, and how many bytes its payloads take."""
+        place, kind, own = self._place, self._place.kind, self._documents
+        i, r, end, rows = write.i, write.r, expire_at(write.deadline, offset), write.rows
+        prefix, suffix = place.id_parts(i, r)
+        documents: list[Document] = [
             {
-                "_id": id,
+                "_id": f"{prefix}{name}{suffix}",
                 "kind": kind,
                 "name": name,
                 "interval": i,
                 "resolution": r,
                 "expire_at": end,
-                **start(payload),
+                "value": payload,
             }
-            for id, name, i, r, end, payload in cells
+            for name, payload in rows.items()
         ]
-        outcome: ask.Outcome = yield ask.Insert(collection, documents, self._documents.numbers)
-        there = _sorted_out(outcome, [cell[0] for cell in cells], refused)
+        own.begin(documents)
+        if own.numbers:
+            return documents, 0
+        sizes = [own.size(payload) for payload in rows.values()]
+        for document, size in zip(documents, sizes, strict=True):
+            if size > _COMMAND:
+                _check_size(document["name"], own.change(document))
+        return documents, sum(sizes)
+
+    def _upsert(
+        self, collection: str, documents: Sequence[Document], size: int, refused: list[Refused]
+    ) -> Steps[int]:
+        """Add to documents what new ones would hold, and make those that are missing; return how many were."""
+        own, updates = self._documents, []
+        for document in documents:
+            bucket = {key: document[key] for key in _BUCKET}
+            end, union = document["expire_at"], own.union(document)
+            update: Any
+            if union is None:
+                update = own.change(document)
+                update["$max"] = {"expire_at": end}
+                update["$setOnInsert"] = bucket
+            else:
+                update = [{"$set": {key: {"$literal": value} for key, value in bucket.items()}}]
+                update[0]["$set"] |= {"value": union, "expire_at": {"$max": ["$expire_at", end]}}
+            updates.append({"q": {"_id": document["_id"]}, "u": update, "upsert": True})
+        return (yield from upsert(collection, updates, _fit_a_command(len(updates), size), refused))
+
+    def _write_many(
+        self, collection: str, documents: Sequence[Document], size: int, refused: list[Refused]
+    ) -> Steps[None]:
+        """Insert documents and update those that were there: to make one by an upsert costs six times as much.
+
+        Where most were there, the next many are upserted at once, until most of them are new again.
+        """
+        if collection in self._written:
+            if 2 * (yield from self._upsert(collection, documents, size, refused)) > len(documents):
+                self._written.discard(collection)
+            return
+        outcome: ask.Outcome = yield ask.Insert(collection, documents, _fit_a_command(len(documents), size))
+        there = _sorted_out(outcome, list(map(_BY_ID, documents)), refused)
         if there:
-            if 2 * len(there) > len(cells):
+            if 2 * len(there) > len(documents):
                 self._written.add(collection)
-            yield from self._upsert(collection, [cells[position] for position in there], refused)
+            yield from self._upsert(collection, [documents[position] for position in there], size, refused)
 
 
 def upsert(
@@ -163,6 +184,10 @@ def _sorted_out(
     if outcome.unsure:  # the next ones would wait as long
         raise concern_error(outcome.unsure[0]) from (error_of(refused) if refused else None)
     return there
+
+
+def _fit_a_command(documents: int, size: int) -> bool:
+    return _EACH * documents + size <= _COMMAND
 
 
 def _check_size(name: str, change: Mapping[str, Any]) -> None:

@@ -51,10 +51,10 @@ class _Shape:
     after: bytes
     heads: list[bytes]
 
-    def call(self, place: Place, codec: KindCodec, rows: Mapping[str, Any], times: int) -> Command:
+    def call(self, place: Place, codec: KindCodec, rows: Mapping[str, Any]) -> Command:
         """Return the call for a name."""
         ((name, row),) = rows.items()
-        encoded, payload = name.encode(), list(codec.payload(row))
+        encoded = name.encode()
         start = place.prefix + encoded
         return (
             b"EVALSHA",
@@ -66,7 +66,7 @@ class _Shape:
             *[buckets + encoded for buckets in self.buckets],
             self.before + encoded + self.after,
             *self.heads,
-            *(payload * times),
+            *codec.payload(row),
         )
 
 
@@ -93,7 +93,7 @@ class Calls:
         """Return the script call that stores a chunk on a server."""
         rows = chunk[0].rows
         if len(rows) == 1 and all(write.rows is rows for write in chunk):
-            return self._shape(chunk, now).call(self.place, self.codec, rows, len(chunk))
+            return self._shape(chunk, now).call(self.place, self.codec, rows)
         place, codec = self.place, self.codec
         used: dict[str, tuple[bytes, IntervalKeys]] = {}
         groups: dict[tuple[str, ...], _Group] = {}
@@ -102,6 +102,7 @@ class Calls:
         data: list[bytes] = []
         heads: list[bytes] = []
         payloads: list[bytes] = []
+        encoded: dict[int, tuple[bytes, bytes]] = {}  # rows -> where their payloads begin, and what these are
         plan: list[bytes] = []
         for write in chunk:
             known = used.get(write.interval)
@@ -129,8 +130,12 @@ class Calls:
                 plan.append(b"%b\0%d\0%d\0%d\0%b\0" % (interval, group.number, write.i, write.r, number))
                 end = b"%b:%d" % (end, write.r)
             data += [start + end for start in group.starts]
-            heads += (time_to_live(write.deadline, now), b"%d" % len(names))
-            payloads += codec.payloads(write.rows.values())
+            sent = encoded.get(id(write.rows))
+            if sent is None:
+                simple = b"1" if codec.simple(write.rows.values()) else b"0"
+                sent = encoded[id(write.rows)] = (b"%d" % len(payloads), simple)
+                payloads += codec.payloads(write.rows.values())
+            heads += (time_to_live(write.deadline, now), b"%d" % len(names), *sent)
         index = b"%b\0%b%d\0%b%b" % (
             place.prefix,
             self._intervals([keys for _, keys in used.values()], now),
@@ -192,7 +197,7 @@ class Calls:
                 plan.append(b"%b\0001\0%d\0%d\0%d\0" % (number[write.interval], write.i, write.r, at))
                 end = b"%b:%d" % (end, write.r)
             data.append(end)
-            heads += (time_to_live(write.deadline, second), b"1")
+            heads += (time_to_live(write.deadline, second), b"1", b"0", b"0")
         return _Shape(
             second=second,
             slots=slots,
@@ -210,4 +215,4 @@ class Calls:
     def call_one(self, key: bytes, payload: Any, deadline: int | None, mode: bytes, now: float) -> Command:
         """Return the call that stores a payload under one data key; ``mode`` is for keys that are new."""
         ttl, parts = time_to_live(deadline, now), self.codec.payload(payload)
-        return (b"EVALSHA", WRITE[self.place.kind], b"1", key, mode, b"1", ttl, b"1", *parts)
+        return (b"EVALSHA", WRITE[self.place.kind], b"1", key, mode, b"1", ttl, b"1", b"0", b"0", *parts)

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any, TypeVar
 
-from attrs import define
+from attrs import define, field
 from redis.crc import key_slot
 
 from kairos.storage import Scope
@@ -50,6 +50,8 @@ class Catalog:
     place: Place
     spread: bool
     scripts: bool = True
+    _few: bool = field(init=False, default=False)
+    """Whether there were so few names, the last time, that there are hardly too many now."""
 
     def names(self, scope: Scope) -> Protocol:
         """Return the names with data.
@@ -61,15 +63,19 @@ class Catalog:
             return []
         main, others = ordered[0], ordered[1:]
         keys = [self.place.intervals[interval].names for interval in ordered]
-        counts = yield from self._all([(b"ZCARD", key) for key in keys], writes=False)
-        if max(counts) > NAMES_AT_ONCE or len({key_slot(key) for key in keys}) > 1:
-            return (yield from self._names_by_parts(scope))
+        sizes = [(b"ZCARD", key) for key in keys]
+        if not self._few:
+            counts = yield from self._all(sizes, writes=False)
+            if max(counts) > NAMES_AT_ONCE or len({key_slot(key) for key in keys}) > 1:
+                return (yield from self._names_by_parts(scope))
         commands = [_from(keys[0], scope[main])]
         live = scope[main]
         if live is not None:
             commands.append((b"ZRANGEBYSCORE", keys[0], b"-inf", b"(%d" % live))
         commands += [(b"ZDIFF", b"2", key, keys[0], b"WITHSCORES") for key in keys[1:]]
-        replies = yield from self._all(commands, writes=False)
+        replies = yield from self._all([*commands, *sizes], writes=False)
+        replies, counts = replies[: len(commands)], replies[len(commands) :]
+        self._few = max(counts) < NAMES_AT_ONCE // 2
         found: list[bytes] = replies[0]
         more: set[bytes] = set()
         for interval, reply in zip(others, replies[len(commands) - len(others) :], strict=True):
@@ -304,9 +310,10 @@ class Catalog:
     def _remove_plainly(
         self, parts: Sequence[Part], keys: IntervalKeys, first: int | None, live: set[bytes]
     ) -> Protocol:
-        """Remove data, then what the index says of it, and put back what others have written meanwhile.
+        """Remove data, then what the index says of it, tell so, and put back what others have written meanwhile.
 
-        Who writes a new data key adds it to the index before and after; so whatever is there in the end is in it.
+        Who writes a new data key adds it to the index before; if then it hears that something was deleted it does so
+        again. So whatever is there in the end is in the index.
         """
         cells = [
             (name, i, key, key + b":" + r if r else key, r)
@@ -336,7 +343,8 @@ class Catalog:
         names = list(gone)
         counts = yield from self._all([(b"ZCARD", keys.buckets + name) for name in names])
         empty = [name for name, count in zip(names, counts, strict=True) if not count]
-        yield from self._all([(b"ZREM", keys.names, *empty)] if empty else [])
+        mark = [self.place.mark()] if self.spread else []
+        yield from self._all([*([(b"ZREM", keys.names, *empty)] if empty else []), *mark])
         flags = yield from self._all([(b"EXISTS", data) for _, _, _, data, _ in cells])
         back: list[Command] = []
         for (name, i, key, _, r), there in zip(cells, flags, strict=True):

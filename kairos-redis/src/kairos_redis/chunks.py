@@ -11,48 +11,70 @@ from .kinds import KindCodec
 
 __all__ = ["chunks"]
 
-KEYS = 1_000
+KEYS = 2_000
 """How many data keys one script call writes: a longer one would block the server for others."""
 
-ITEMS = 5_000
-"""How many values one script call writes, about."""
+ITEMS = 10_000
+"""How many values one script call adds, about."""
 
 
 def chunks(writes: Sequence[Write], codec: KindCodec) -> Iterator[Sequence[Write]]:
-    """Cut a batch into parts that are short enough for one script call, each with few names and all their buckets."""
-    keys, size = 0, 0
-    for write in writes:
-        keys += len(write.rows)
-        size += codec.sizes(write.rows.values())
+    """Cut a batch into parts that are short enough for one script call, each with few names and all their buckets.
+
+    Writes that share their rows still do in each part: what is sent of them is sent once.
+    """
+    distinct = {id(write.rows): write.rows for write in writes}
+    sizes = {at: codec.sizes(rows.values()) for at, rows in distinct.items()}
+    keys = sum([len(write.rows) for write in writes])
+    size = sum([sizes[id(write.rows)] for write in writes])
     if keys <= KEYS and size <= ITEMS:
         yield writes
         return
     rows = writes[0].rows
-    shared = len(rows) == 1 and len(writes) <= KEYS and all(write.rows is rows for write in writes)
-    if shared:  # what is encoded for one bucket serves for all
+    if len(rows) == len(distinct) == 1 and len(writes) <= KEYS:  # long values of one name
         ((name, row),) = rows.items()
         for part in _parts(row, codec, ITEMS // len(writes) + 1):
             own = {name: part}
             yield [_with_rows(write, own) for write in writes]
         return
+    share = max(keys / KEYS, size / ITEMS)
+    names = rows.keys()
+    alike = all(other.keys() == names for other in distinct.values())
+    for chunk in _alike(writes, distinct, share) if alike else _by_name(writes, share):
+        if sum([len(write.rows) for write in chunk]) <= 2 * KEYS and (
+            sum([codec.sizes(write.rows.values()) for write in chunk]) <= 2 * ITEMS
+        ):
+            yield chunk
+        else:
+            yield from _cut(chunk, codec)
+
+
+def _alike(
+    writes: Sequence[Write], distinct: Mapping[int, Mapping[str, Any]], share: float
+) -> Iterator[list[Write]]:
+    """Cut writes that all have the same names."""
+    names = list(writes[0].rows)
+    length = max(1, int(len(names) / share))
+    for start in range(0, len(names), length):
+        some = names[start : start + length]
+        parts = {at: {name: rows[name] for name in some} for at, rows in distinct.items()}
+        yield [_with_rows(write, parts[id(write.rows)]) for write in writes]
+
+
+def _by_name(writes: Sequence[Write], share: float) -> Iterator[list[Write]]:
+    """Cut writes that have some names in common, or none."""
     by_name: dict[str, list[int]] = {}
     for at, write in enumerate(writes):
         for name in write.rows:
             by_name.setdefault(name, []).append(at)
     names = list(by_name)
-    length = max(1, int(len(names) / max(keys / KEYS, size / ITEMS)))
+    length = max(1, int(len(names) / share))
     for start in range(0, len(names), length):
         parts: dict[int, dict[str, Any]] = {}
         for name in names[start : start + length]:
             for at in by_name[name]:
                 parts.setdefault(at, {})[name] = writes[at].rows[name]
-        chunk = [_with_rows(writes[at], parts[at]) for at in sorted(parts)]
-        if sum(len(write.rows) for write in chunk) <= 2 * KEYS and (
-            sum(codec.sizes(write.rows.values()) for write in chunk) <= 2 * ITEMS
-        ):
-            yield chunk
-        else:
-            yield from _cut(chunk, codec)
+        yield [_with_rows(writes[at], parts[at]) for at in sorted(parts)]
 
 
 def _cut(writes: Sequence[Write], codec: KindCodec) -> Iterator[list[Write]]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 import re
+from secrets import token_bytes
 from typing import Any
 
 from attrs import define, field, frozen
@@ -20,6 +21,9 @@ from kairos.errors import InvalidType, InvalidValue, show
 from kairos.intervals import Interval
 
 __all__ = ["IntervalKeys", "Place", "check_interval", "check_prefix"]
+
+DELETED = b"3600"
+"""For how many seconds a cluster knows that something was deleted: far longer than a write takes."""
 
 
 @frozen(kw_only=True)
@@ -82,11 +86,17 @@ class Place:
     kind: str
     intervals: dict[str, IntervalKeys]
     layouts: bytes = field(init=False)
+    deleted: bytes = field(init=False)
+    """On a cluster: holds something new after each delete, for a while."""
+    nothing: bytes = field(init=False)
+    """Never there."""
     version: int = field(init=False, default=0)
     """How often :attr:`intervals` has changed."""
 
     def __attrs_post_init__(self) -> None:
         self.layouts = _together(self.prefix, b"layouts")
+        self.deleted = _together(self.prefix, b"deleted")
+        self.nothing = _together(self.prefix, b"nothing")
 
     @classmethod
     def of(cls, prefix: str, kind: str, intervals: Any) -> Place:
@@ -109,6 +119,10 @@ class Place:
     def start(self, name: str, interval: IntervalKeys) -> bytes:
         """Return the beginning of the keys of a name in an interval; a bucket follows."""
         return b"%b%b%b" % (self.prefix, name.encode(), interval.infix)
+
+    def mark(self) -> tuple[bytes, ...]:
+        """Return the command that tells writers on a cluster that something was deleted."""
+        return (b"SET", self.deleted, token_bytes(8), b"EX", DELETED)
 
 
 def _together(prefix: bytes, what: bytes) -> bytes:

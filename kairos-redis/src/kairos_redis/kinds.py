@@ -55,6 +55,10 @@ class KindCodec(ABC):
         """Return several payloads, one after the other."""
         return [part for payload in payloads for part in self.payload(payload)]
 
+    def simple(self, payloads: Iterable[Any]) -> bool:
+        """Return whether payloads are, as they are sent, what a new key holds."""
+        return False
+
     @abstractmethod
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         """Return plain commands that store a payload, where no script can be used."""
@@ -158,6 +162,9 @@ class _String(KindCodec):
 
 
 class _Gauge(_String):
+    def simple(self, payloads: Iterable[Any]) -> bool:
+        return True
+
     def payload(self, payload: Any) -> Sequence[bytes]:
         return (payload.encode(),)
 
@@ -180,6 +187,9 @@ class _Count(_String):
 
     def payloads(self, payloads: Iterable[Any]) -> list[bytes]:
         return [b"%d" % payload if type(payload) is int else _number(payload) for payload in payloads]
+
+    def simple(self, payloads: Iterable[Any]) -> bool:
+        return set(map(type, payloads)) == {int}
 
     def plain(self, key: bytes, payload: Any) -> list[Command]:
         return [(b"INCRBY" if type(payload) is int else b"INCRBYFLOAT", key, _number(payload))]

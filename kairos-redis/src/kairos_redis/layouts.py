@@ -29,7 +29,8 @@ class Layouts:
     """The hash of layouts of a place.
 
     Field ``interval`` holds the kind, a space and the layout; field ``interval NUL steps`` how many buckets the handle
-    that keeps most keeps (0: all).
+    that keeps most keeps (0: all). Where no script could raise that, a field ``interval NUL steps NUL number`` stands
+    beside it: the most of them counts, so that none is ever lowered by a command that comes late.
 
     Parameters
     ----------
@@ -38,30 +39,54 @@ class Layouts:
     """
 
     place: Place
+    spread: bool = field(init=False, default=False)
+    """Whether its keys lie on several nodes."""
+    modern: bool | None = field(init=False, default=None)
+    """Whether ``EXPIRE`` knows ``NX`` and ``GT``, as Redis does from 7.0 on; None: not asked yet."""
     known: dict[str, str] = field(init=False, default=Factory(dict))
     """The layouts of our kind, as they were last read."""
     kept: dict[str, int] = field(init=False, default=Factory(dict))
     """How many buckets of an interval are kept at most, as it was last read."""
+    _fields: dict[str, list[bytes]] = field(init=False, default=Factory(dict))
+    """The fields of each interval, as they were last read."""
 
     def read(self) -> Protocol:
         """Return interval -> layout, of all intervals of our kind; raise SchemaMismatch if ours are another kind's."""
-        (reply,) = yield Request([(b"HGETALL", self.place.layouts)])
+        commands: list[Command] = [(b"HGETALL", self.place.layouts)]
+        if self.modern is None:  # a key that is not there: this changes nothing
+            commands.append((b"EXPIRE", self.place.nothing, b"1", b"NX"))
+        reply, *asked = yield Request(commands)
+        if asked:
+            self.modern = not isinstance(asked[0], Exception)
+        records = self._take(reply)
+        found = {}
+        for name, record in records.items():
+            kind, layout = _parse(record)
+            if kind == self.place.kind:
+                found[name] = layout
+            elif name in self.place.intervals:
+                self._refuse(name, kind)
+        self.known = found
+        return dict(found)
+
+    def _take(self, reply: Any) -> dict[str, bytes]:
+        """Return the records of a reply to ``HGETALL``, and keep what it says of steps."""
         if isinstance(reply, Exception):
             raise reply
         pairs = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)
-        found, kept = {}, {}
-        for key, record in pairs:
-            name, nul, _ = key.decode().partition("\0")
-            if nul:
-                kept[name] = int(record)
+        records: dict[str, bytes] = {}
+        kept: dict[str, int] = {}
+        fields: dict[str, list[bytes]] = {}
+        for key, value in pairs:
+            name, *what = key.decode().split("\0")
+            fields.setdefault(name, []).append(key)
+            if not what:
+                records[name] = value
             else:
-                kind, layout = _parse(record)
-                if kind == self.place.kind:
-                    found[name] = layout
-                elif name in self.place.intervals:
-                    self._refuse(name, kind)
-        self.known, self.kept = found, kept
-        return dict(found)
+                steps = int(what[1] if len(what) > 1 else value)
+                kept[name] = _most(steps, kept.get(name, steps))
+        self.kept, self._fields = kept, fields
+        return records
 
     def _refuse(self, name: str, kind: str) -> None:
         raise SchemaMismatch(
@@ -86,12 +111,15 @@ class Layouts:
         ]
 
     def steps_commands(self) -> list[Command]:
-        """Return commands that record our ``steps``, where they are more than is known."""
-        return [
-            (b"HSET", self.place.layouts, b"%b\0steps" % keys.name, b"%d" % keys.steps)
-            for name, keys in self.place.intervals.items()
-            if name not in self.kept or _more(keys.steps, self.kept[name])
-        ]
+        """Return commands that record our ``steps``, where they are more than is known; they never lower a record."""
+        commands: list[Command] = []
+        for name, keys in self.place.intervals.items():
+            stem = b"%b\0steps" % keys.name
+            if name not in self.kept:
+                commands.append((b"HSETNX", self.place.layouts, stem, b"%d" % keys.steps))
+            if name not in self.kept or _more(keys.steps, self.kept[name]):
+                commands.append((b"HSETNX", self.place.layouts, b"%b\0%d" % (stem, keys.steps), b""))
+        return commands
 
     def kept_longest(self, write: Write) -> Write:
         """Return a write with the deadline of the handle that keeps most, where that is known and another."""
@@ -119,30 +147,41 @@ class Layouts:
                 check_layout(name, recorded[name], keys.interval.layout)
         self.expect(recorded)
 
-    def compare(self) -> Protocol:
-        """Raise :class:`Differs` if a record is not what we expect; record what is missing."""
-        ours = list(self.place.intervals.values())
-        fields = [keys.name for keys in ours] + [b"%b\0steps" % keys.name for keys in ours]
-        (found,) = yield Request([(b"HMGET", self.place.layouts, *fields)])
-        if isinstance(found, Exception):
-            raise found
-        commands: list[Command] = []
-        for keys, record, kept in zip(ours, found, found[len(ours) :], strict=False):
-            if record is None:
-                commands.append((b"HSETNX", self.place.layouts, keys.name, keys.record))
-            elif record != keys.record:
+    def look(self) -> list[Command]:
+        """Return the commands whose replies :meth:`compare` takes."""
+        return [(b"HGETALL", self.place.layouts), (b"GET", self.place.deleted)]
+
+    def compare(self, seen: Sequence[Any] | None = None) -> Protocol:
+        """Raise :class:`Differs` if a record is not what we expect; record what is missing.
+
+        Returns what :meth:`deletes` has to return in the end, if nothing was deleted meanwhile.
+        """
+        reply, deleted = seen or (yield Request(self.look()))
+        if isinstance(deleted, Exception):
+            raise deleted
+        records = self._take(reply)
+        missing = []
+        for name, keys in self.place.intervals.items():
+            if name not in records:
+                missing.append((b"HSETNX", self.place.layouts, keys.name, keys.record))
+            elif records[name] != keys.record:
                 raise Differs
-            if kept is None or _more(keys.steps, int(kept)):
-                commands.append((b"HSET", self.place.layouts, b"%b\0steps" % keys.name, b"%d" % keys.steps))
-            self.kept[keys.interval.name] = keys.steps if kept is None else _most(keys.steps, int(kept))
+        commands = missing + self.steps_commands()
         if commands:
             replies = yield Request(commands, writes=True)
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
-            raced = any(c[0] == b"HSETNX" and not reply for c, reply in zip(commands, replies, strict=True))
-            if raced:  # somebody was faster with a record
+            if not all(replies[: len(missing)]):  # somebody was faster with a record
                 yield from self.compare_again()
+        return deleted
+
+    def deletes(self) -> Protocol:
+        """Return what tells whether something was deleted meanwhile."""
+        (reply,) = yield Request([(b"GET", self.place.deleted)])
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
 
     def compare_again(self) -> Protocol:
         """Compare without recording."""
@@ -159,23 +198,40 @@ class Layouts:
         own = self.place.intervals[interval].steps
         return _most(own, self.kept.get(interval, own))
 
-    def forget(self, intervals: Sequence[str]) -> Protocol:
-        """Remove the records of these intervals of our kind."""
+    def forget(self, intervals: Sequence[str], *, unless_written: bool = False) -> Protocol:
+        """Remove the records of these intervals of our kind.
+
+        With ``unless_written`` they are put back where there are names: a writer had come after the data was removed,
+        met its record still, and will not look again.
+        """
         recorded = yield from self.read()
-        fields = [field for name in intervals if name in recorded for field in _fields(name)]
-        if fields:
-            (reply,) = yield Request([(b"HDEL", self.place.layouts, *fields)], writes=True)
+        ours = {name: self._fields.get(name, []) for name in intervals if name in recorded}
+        fields = [field for own in ours.values() for field in own]
+        if not fields:
+            return
+        commands: list[Command] = [(b"HDEL", self.place.layouts, *fields)]
+        if self.spread:
+            commands.append(self.place.mark())
+        if unless_written:
+            commands += [(b"ZCARD", self.place.intervals[name].names) for name in ours]
+        replies = yield Request(commands, writes=True)
+        for reply in replies:
             if isinstance(reply, Exception):
                 raise reply
+        for name in ours:
+            self.kept.pop(name, None)
+        if not unless_written:
+            return
+        again = {
+            name: recorded[name] for name, names in zip(ours, replies[-len(ours) :], strict=True) if names
+        }
+        if again:
+            yield Request(self.commands(again) + self.steps_commands(), writes=True)
 
 
 def _parse(record: bytes) -> tuple[str, str]:
     kind, _, layout = record.partition(b" ")
     return kind.decode(), layout.decode()
-
-
-def _fields(name: str) -> tuple[bytes, bytes]:
-    return name.encode(), b"%b\0steps" % name.encode()
 
 
 def _most(steps: int, kept: int) -> int:

@@ -10,7 +10,7 @@ from kairos.errors import InvalidValue
 
 from .keys import IntervalKeys
 
-__all__ = ["LONGEST", "SLACK", "first_kept", "seconds_to_live", "time_to_live"]
+__all__ = ["LONGEST", "SLACK", "first_kept", "outlive", "seconds_to_live", "time_to_live"]
 
 SLACK = 300
 """Seconds that data lives on after its deadline: clocks differ, and the core hides it anyway."""
@@ -30,6 +30,18 @@ def time_to_live(deadline: int | None, now: float) -> bytes:
         return b"0"
     seconds = seconds_to_live(deadline, now)
     return b"0" if seconds > LONGEST else b"%d" % seconds
+
+
+def outlive(key: bytes, ttl: bytes, modern: bool) -> list[tuple[bytes, ...]]:
+    """Return the plain commands that let a key live for so many seconds more at least (0: for ever).
+
+    Before Redis 7.0 there is none that does not shorten a longer life.
+    """
+    if ttl == b"0":
+        return [(b"PERSIST", key)]
+    if modern:
+        return [(b"EXPIRE", key, ttl, b"NX"), (b"EXPIRE", key, ttl, b"GT")]
+    return [(b"EXPIRE", key, ttl)]
 
 
 def first_kept(keys: IntervalKeys, kept: int, now: float) -> bytes:

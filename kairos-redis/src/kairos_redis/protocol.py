@@ -103,5 +103,6 @@ class Protocol:
         """Remove all names."""
         yield from self._layouts.read()  # what another kind has taken since is not ours to remove
         count: int = yield from self._catalog.delete_all(scope)
-        yield from self.forget_layouts(tuple(scope))
+        self._deferred.forget()
+        yield from self._layouts.forget(tuple(scope), unless_written=True)
         return count

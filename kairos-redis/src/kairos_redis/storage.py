@@ -29,6 +29,7 @@ CAPABILITIES = Capabilities(
     max_name_bytes=1 << 16,
     expiry=dict.fromkeys(sorted(ALL_KINDS), "native"),
     float_counts=True,
+    checked_totals=True,
     atomic_batch=False,  # one call of a script is atomic, but a large batch takes several
     shared=True,
     custom_fetch=True,

@@ -10,8 +10,8 @@ refused, plain commands write index and data, each time.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
-from itertools import islice
+from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import groupby, islice
 from typing import Any
 
 from attrs import define, evolve, field
@@ -27,14 +27,17 @@ from .errors import NotAcknowledged
 from .keys import IntervalKeys, Place
 from .kinds import KindCodec
 from .layouts import Differs, Layouts
-from .lifetimes import LONGEST, first_kept, seconds_to_live, time_to_live
+from .lifetimes import LONGEST, first_kept, outlive, seconds_to_live, time_to_live
 from .links import Request, Stream
 from .scripts import INDEX, refuses_scripts
 
-__all__ = ["Writer"]
+__all__ = ["IndexKey", "Writer"]
 
 FEW = 8
 """Up to how many data keys a cluster is first asked whether they are there."""
+
+MET = 10_000
+"""How many data keys a handle remembers on a cluster."""
 
 Protocol = Generator[Request | Stream, list[Any], Any]
 
@@ -44,10 +47,43 @@ class Unit:
     """One name in one bucket of a batch: one data key."""
 
     write: Write
-    keys: IntervalKeys
     name: bytes
     key: bytes
     payload: Any
+
+
+@define
+class Tally:
+    """What became of the units of a chunk on a cluster, over several requests.
+
+    Parameters
+    ----------
+    check
+        Raises for a script's reply that is an error.
+    """
+
+    check: Callable[[Any], None]
+    refused: list[Unit] = field(init=False, factory=list)
+    failure: Exception | None = field(init=False, default=None)
+    missed: NotAcknowledged | None = field(init=False, default=None)
+
+    def take(self, units: Sequence[Unit], replies: Sequence[Any], request: Request) -> list[Unit]:
+        """Note the replies to a request; return the units that are still to be written."""
+        self.missed = request.missed or self.missed
+        left = []
+        for unit, reply in zip(units, replies, strict=True):
+            if reply == 1 or reply == b"OK":
+                continue
+            if reply is None or reply == b"new":
+                left.append(unit)
+            elif refuses_scripts(reply):
+                self.refused.append(unit)
+            else:
+                try:
+                    self.check(reply)
+                except Exception as error:
+                    self.failure = self.failure or error
+        return left
 
 
 @define
@@ -73,8 +109,11 @@ class Writer:
     calls: Calls = field(init=False)
     scripts: bool = True
     """Whether the server takes scripts, as far as is known."""
+    _met: set[bytes] = field(init=False, factory=set)
+    """On a cluster: some of the data keys that were written to."""
 
     def __attrs_post_init__(self) -> None:
+        self.layouts.spread = self.spread
         self.calls = Calls(self.place, self.codec, self.layouts)
 
     def write(self, batch: Batch) -> Protocol:
@@ -161,7 +200,7 @@ class Writer:
         raise AssertionError(f"unexpected reply {reply!r}")
 
     def _units(self, chunk: Sequence[Write]) -> list[Unit]:
-        units = []
+        units, prefix = list[Unit](), self.place.prefix
         for write in chunk:
             keys = self.place.intervals[write.interval]
             tail = b"%b%d" % (keys.infix, write.i)
@@ -169,65 +208,94 @@ class Writer:
                 tail = b"%b:%d" % (tail, write.r)
             for name, row in write.rows.items():
                 encoded = name.encode()
-                units.append(Unit(write, keys, encoded, self.place.prefix + encoded + tail, row))
+                units.append(Unit(write, encoded, prefix + encoded + tail, row))
         return units
 
     def _across(
         self, chunk: Sequence[Write], now: float
     ) -> Generator[Request | Stream, list[Any], NotAcknowledged | None]:
-        """Write to a cluster: to the data keys that are there; for those that are new the index, the data, the index.
+        """Write to a cluster: to the data keys that are there; for those that are new the index, then the data.
 
-        Without the first a killed writer could leave data that no list shows; without the last somebody who deletes
-        the name at the same moment could. What one node refuses does not keep the others from getting theirs.
+        Without an index before it a killed writer could leave data that no list shows. Somebody who deletes the name at
+        the same moment could take the index away again: then it is written once more. What one node refuses does not
+        keep the others from getting theirs.
         """
-        units, refused = self._units(chunk), list[Unit]()
-        failure: Exception | None = None
-        missed: NotAcknowledged | None = None
-        for mode in (b"?", b"!") if len(units) <= FEW else (b"!",):
-            if mode == b"!":
-                if not units:
-                    break
+        units, tally = self._units(chunk), Tally(self._check)
+        seen: Sequence[Any] | None = None
+        if len(units) <= FEW:
+            units, seen = yield from self._to_what_is_there(units, now, tally)
+        if units:
+            deleted = yield from self._compared(seen)
+            index = self._index(units, now, scripts=True)
+            yield from self.added(index)
+            yield from self._to_what_is_new(units, now, tally)
+            if (yield from self.layouts.deletes()) != deleted:
                 yield from self._compared()
-                yield from self._added(self._index(units, now, scripts=True))
-            request = Request([self._one(unit, mode, now) for unit in units], writes=True, waits=True)
-            replies = yield request
-            missed = request.missed or missed
-            if mode == b"!":
-                yield from self._added(self._index(units, now, scripts=True))
-            new = []
-            for unit, reply in zip(units, replies, strict=True):
-                if reply == b"new":
-                    new.append(unit)
-                elif refuses_scripts(reply):
-                    refused.append(unit)
-                elif reply != 1:
-                    try:
-                        self._check(reply)
-                    except Exception as error:
-                        failure = failure or error
-            units = new
-        if refused:  # users have their rights on each node
-            missed = (yield from self._plainly(refused, now)) or missed
-        if failure is not None:
-            raise failure
-        return missed
+                yield from self.added(index)
+        if tally.refused:  # users have their rights on each node
+            tally.missed = (yield from self._plainly(tally.refused, now)) or tally.missed
+        if tally.failure is not None:
+            raise tally.failure
+        return tally.missed
 
-    def _compared(self) -> Protocol:
+    def _to_what_is_there(
+        self, units: list[Unit], now: float, tally: Tally
+    ) -> Generator[Request | Stream, list[Any], tuple[list[Unit], Sequence[Any] | None]]:
+        """Write to the data keys that are there; return the units whose keys are new, and a look at the records.
+
+        Where this handle has not met the keys yet they are likely to be new, and the look costs no round trip; else
+        there is none.
+        """
+        commands = [self._one(unit, b"?", now) for unit in units]
+        look = [] if any(unit.key in self._met for unit in units) else self.layouts.look()
+        if look:
+            if len(self._met) > MET:
+                self._met.clear()
+            self._met.update([unit.key for unit in units])
+        request = Request(commands + look, writes=True, waits=True)
+        replies = yield request
+        return tally.take(units, replies[: len(units)], request), replies[len(units) :] or None
+
+    def _to_what_is_new(
+        self, units: list[Unit], now: float, tally: Tally
+    ) -> Generator[Request | Stream, list[Any], None]:
+        """Write to data keys that are new, most of them; the index has them."""
+        if len(units) > FEW and self.codec.simple([unit.payload for unit in units]):
+            ttls: dict[int | None, list[bytes]] = {}
+            commands: list[Command] = []
+            for unit in units:
+                deadline = unit.write.deadline
+                life = ttls.get(deadline)
+                if life is None:
+                    ttl = time_to_live(deadline, now)
+                    life = ttls[deadline] = [b"NX"] if ttl == b"0" else [b"NX", b"EX", ttl]
+                commands.append((b"SET", unit.key, *self.codec.payload(unit.payload), *life))
+            request = Request(commands, writes=True, waits=True)
+            replies = yield request
+            units = tally.take(units, replies, request)
+        if units:
+            request = Request([self._one(unit, b"!", now) for unit in units], writes=True, waits=True)
+            replies = yield request
+            tally.take(units, replies, request)
+
+    def _compared(self, seen: Sequence[Any] | None = None) -> Protocol:
         """Compare the records with ours; raise SchemaMismatch if they mean something else."""
         while True:
             try:
-                return (yield from self.layouts.compare())
+                return (yield from self.layouts.compare(seen))
             except Differs:
                 yield from self.layouts.accept()
+                seen = None
 
-    def _added(self, commands: list[Command]) -> Protocol:
+    def added(self, commands: list[Command]) -> Protocol:
         """Send commands that add to the index; where a script is refused, plain ones."""
         replies = yield Request(commands, writes=True)
         plain: list[Command] = []
         for command, reply in zip(commands, replies, strict=True):
             if refuses_scripts(reply):
-                key, _, _, *add = command[3:]
-                plain += [(add[0], key, *add[1:]), (b"PERSIST", key)]
+                key, ttl, _, *add = command[3:]
+                plain.append((add[0], key, *add[1:]))
+                plain += outlive(key, ttl, True) if self.layouts.modern else [(b"PERSIST", key)]
             elif isinstance(reply, Exception):
                 raise reply
         if plain:
@@ -241,30 +309,40 @@ class Writer:
     def _index(self, units: list[Unit], now: float, *, scripts: bool) -> list[Command]:
         """Return the commands that add units to the index."""
         adds: dict[bytes, IndexKey] = {}
+        modern = bool(self.layouts.modern)
+        firsts = {name: self._first(keys, now) for name, keys in self.place.intervals.items()}
 
-        def add(key: bytes, command: bytes, keys: IntervalKeys, ttl: int | None) -> IndexKey:
+        def add(key: bytes, command: bytes, keys: IntervalKeys, ttl: int | None) -> dict[bytes, int]:
             entry = adds.get(key)
             if entry is None:
                 entry = adds[key] = IndexKey(command, keys, ttl, {})
-            elif entry.ttl is not None:
+            elif entry.ttl is not None and entry.ttl != ttl:
                 entry.ttl = None if ttl is None else max(ttl, entry.ttl)
-            return entry
+            return entry.members
 
-        for unit in units:
-            write, keys = unit.write, unit.keys
+        for _, group in groupby(units, key=_by_write):
+            own = list(group)
+            write = own[0].write
+            keys = self.place.intervals[write.interval]
             ttl = None if write.deadline is None else seconds_to_live(write.deadline, now)
-            last = add(keys.names, b"ZADD", keys, ttl).members
-            known = last.get(unit.name)
-            last[unit.name] = write.i if known is None else max(known, write.i)
-            add(keys.buckets + unit.name, b"ZADD", keys, ttl).members[b"%d" % write.i] = write.i
-            if write.r is not None:
-                resolutions = unit.key[: -1 - len(b"%d" % write.r)]
-                add(resolutions, b"SADD", keys, ttl).members[b"%d" % write.r] = 0
+            last, i = add(keys.names, b"ZADD", keys, ttl), write.i
+            bucket = b"%d" % i
+            r = None if write.r is None else b"%d" % write.r
+            for unit in own:
+                name = unit.name
+                known = last.get(name)
+                if known is None or known < i:
+                    last[name] = i
+                add(keys.buckets + name, b"ZADD", keys, ttl)[bucket] = i
+                if r is not None:
+                    add(unit.key[: -1 - len(r)], b"SADD", keys, ttl)[r] = 0
         commands: list[Command] = []
         for key, entry in adds.items():
-            first = first_kept(entry.keys, self.layouts.most_kept(entry.keys.interval.name), now)
-            commands += entry.commands(key, first, scripts)
+            commands += entry.commands(key, firsts[entry.keys.interval.name], scripts, modern)
         return commands
+
+    def _first(self, keys: IntervalKeys, now: float) -> bytes:
+        return first_kept(keys, self.layouts.most_kept(keys.interval.name), now)
 
     def _plainly(
         self, units: list[Unit], now: float
@@ -299,11 +377,11 @@ class Writer:
         """Return plain commands that store units: the index first, then the data."""
         units = [evolve(unit, write=self.layouts.kept_longest(unit.write)) for unit in units]
         commands = self._index(units, now, scripts=False)
-        store = self.codec.plain if seen else self.codec.unseen
+        store, modern = self.codec.plain if seen else self.codec.unseen, bool(self.layouts.modern)
         for unit in units:
             commands += store(unit.key, unit.payload)
             ttl = time_to_live(unit.write.deadline, now)
-            commands.append((b"PERSIST", unit.key) if ttl == b"0" else (b"EXPIRE", unit.key, ttl))
+            commands += outlive(unit.key, ttl, modern)
         return commands
 
 
@@ -316,7 +394,7 @@ class IndexKey:
     ttl: int | None
     members: dict[bytes, int]
 
-    def commands(self, key: bytes, first: bytes, scripts: bool) -> Iterator[Command]:
+    def commands(self, key: bytes, first: bytes, scripts: bool, modern: bool) -> Iterator[Command]:
         """Yield the commands that add it, forget what lies before ``first``, and let the key live long enough."""
         scored = self.command == b"ZADD"
         members: list[bytes] = []
@@ -335,14 +413,20 @@ class IndexKey:
             return
         if first:
             yield (b"ZREMRANGEBYSCORE", key, b"-inf", b"(" + first)
-        if scored or ttl == b"0":  # EXPIRE could shorten it, and only newer servers can be told not to
+        if modern:
+            yield from outlive(key, ttl, modern)
+        elif scored:  # EXPIRE could shorten it
             yield (b"PERSIST", key)
         else:
-            yield (b"EXPIRE", key, ttl)
+            yield from outlive(key, ttl, modern)
 
 
 class _ScriptsRefused(Exception):
     """The user may not run scripts; nothing was written."""
+
+
+def _by_write(unit: Unit) -> int:
+    return id(unit.write)
 
 
 def _not_done(reply: Any) -> bool:

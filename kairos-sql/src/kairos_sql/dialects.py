@@ -104,6 +104,10 @@ class Dialect(ABC):
         """Return a statement ready to be sent, with parameters in the order of ``names``."""
         return Lazy(lambda: prepare(statement, self.engine_dialect, *names))
 
+    def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
+        """Return what a column is compared with where a statement always has the same value for it."""
+        return sa.bindparam(None, value, column.type)
+
     # Connections
 
     @property
@@ -276,6 +280,9 @@ class Dialect(ABC):
 
     sums_of_floats_fail: ClassVar[bool] = True
     """Whether a sum that leaves the range of floats is an error or infinite, and not just a wrong number."""
+
+    overflows_to_zero: ClassVar[bool] = False
+    """Whether such a wrong number is 0, or close to the largest float."""
 
     names_at_once: ClassVar[int] = 100
     """How many names one statement reads."""

@@ -25,6 +25,14 @@ _MOST_NAMES = 100
 _Shape = tuple[frozenset[Axis], int, bool, tuple[str, ...]]
 
 
+_LARGE = 1e307
+"""Sums of floats up to here are certain to be sums."""
+
+
+class _MayHaveOverflown(Exception):
+    """A sum is not known to be one."""
+
+
 class Folds:
     """Builds and sends ``SELECT … GROUP BY`` for one table.
 
@@ -57,11 +65,20 @@ class Folds:
 
     def read(self, cursor: Any, request: Read, flat: bool) -> Reply | None:
         """Return what was asked for; None: read the rows."""
+        if self._dialect.overflows_to_zero and not self._whole and {"sum", "mean"} & {*request.transforms}:
+            try:
+                return self._read(cursor, request, flat, guarded=False)
+            except _MayHaveOverflown:
+                pass  # what may be too large, or just a sum of 0, is asked for beside it
+        return self._read(cursor, request, flat, guarded=True)
+
+    def _read(self, cursor: Any, request: Read, flat: bool, guarded: bool) -> Reply | None:
         fold, names = request.fold, request.names
         by_name = "name" not in fold and len(names) > 1
         by_i, by_r = "interval" not in fold, not flat and "resolution" not in fold
         transforms = tuple(sorted(request.transforms))
-        statement = self._statement((fold, len(names), flat, transforms), by_name, by_i, by_r)
+        aggregates = self._aggregates(transforms, guarded)
+        statement = self._statement((fold, len(names), flat, aggregates), by_name, by_i, by_r)
         values = (request.interval, request.first, request.last, *names)
         data: dict[str, Buckets] = {}
         alone = "" if "name" in fold else names[0]
@@ -89,21 +106,28 @@ class Folds:
                     return None  # the sum may be anything
                 cells[r] = merge("count", [int(count), float(fraction)])
             else:
-                calculated = self._calculate(transforms, row[at:])
+                calculated = self._calculate(transforms, aggregates, row[at:])
                 if calculated is None:
                     return None
                 cells[r] = calculated
         return Reply(data, folded=bool(fold), transformed=bool(transforms))
 
-    def _calculate(self, transforms: Sequence[str], row: Sequence[Any]) -> Mapping[str, Any] | None:
+    def _calculate(
+        self, transforms: Sequence[str], aggregates: Sequence[str], row: Sequence[Any]
+    ) -> Mapping[str, Any] | None:
         size, *found = row
         results: dict[str, Any] = {"count": int(size)}
         number = int if self._whole else float
-        for what, value in zip(self._aggregates(transforms), found, strict=True):
+        for what, value in zip(aggregates, found, strict=True):
             if value is None or not (self._whole or math.isfinite(value)):
                 return None
             results[what] = number(value)
-        if not self._whole and {"sum", "min", "max"} <= results.keys():
+        guarded = {"min", "max"} <= results.keys()
+        floats = "sum" in results and not self._whole
+        unknown = floats and self._dialect.overflows_to_zero and not guarded
+        if unknown and not 0 < abs(results["sum"]) < _LARGE:
+            raise _MayHaveOverflown
+        if floats and guarded:
             largest = max(abs(results["min"]), abs(results["max"]))
             if not math.isfinite(largest * results["count"]):
                 return None  # the sum may be anything
@@ -114,11 +138,11 @@ class Folds:
     def _statement(self, shape: _Shape, by_name: bool, by_i: bool, by_r: bool) -> Prepared:
         statement = self._prepared.get(shape)
         if statement is None:
-            c, (_, count, _, transforms) = self._table.c, shape
+            c, (_, count, _, aggregates) = self._table.c, shape
             names = [f"name_{k}" for k in range(count)]
             mine = c.name == bound(names[0]) if count == 1 else c.name.in_([bound(name) for name in names])
             groups = [c.name] * by_name + [c.i] * by_i + [c.r] * by_r
-            selected = self._selected(transforms)
+            selected = self._selected(aggregates)
             in_range = c.i.between(bound("first"), bound("last"))
             found = sa.select(*groups, *selected).where(c.interval == bound("interval"), mine, in_range)
             if self._kind == "histogram":
@@ -129,24 +153,24 @@ class Folds:
             self._prepared[shape] = statement
         return statement
 
-    def _selected(self, transforms: Sequence[str]) -> list[sa.ColumnElement[Any]]:
+    def _selected(self, aggregates: Sequence[str]) -> list[sa.ColumnElement[Any]]:
         c = self._table.c
         if self._kind == "histogram":
             return [sa.func.sum(c.count), c.value]
-        size = sa.func.count(c.i)
+        size = sa.func.count()
         if self._kind == "count":
             guard = [] if self._dialect.sums_of_floats_fail else [sa.func.max(sa.func.abs(c.fraction))]
             return [size, sa.func.sum(c.count), sa.func.sum(c.fraction), *guard]
-        return [size, *(getattr(sa.func, what)(c.value) for what in self._aggregates(transforms))]
+        return [size, *(getattr(sa.func, what)(c.value) for what in aggregates)]
 
-    def _aggregates(self, transforms: Sequence[str]) -> list[str]:
-        """Return the aggregates that transforms need, beside the number of rows."""
+    def _aggregates(self, transforms: Sequence[str], guarded: bool) -> tuple[str, ...]:
+        """Return the aggregates that transforms need, beside the number of rows, and what shows that a sum is none."""
         wanted = {*transforms}
         if "mean" in wanted:
             wanted.add("sum")
-        if "sum" in wanted and not self._whole and not self._dialect.sums_of_floats_fail:
+        if guarded and "sum" in wanted and not self._whole and not self._dialect.sums_of_floats_fail:
             wanted |= {"min", "max"}
-        return [what for what in ("sum", "min", "max") if what in wanted]
+        return tuple(what for what in ("sum", "min", "max") if what in wanted)
 
 
 def declared(kind: str, column: ColumnType, dialect: Dialect) -> tuple[frozenset[Axis], frozenset[str]]:

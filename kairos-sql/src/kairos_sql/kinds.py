@@ -144,17 +144,33 @@ def _groups(batches: Iterable[Batch], extend: Callable[[list[Any], int, int, Any
     return groups
 
 
+class _Alone:
+    """Reads one bucket without resolution, the most common of all: what can be constant in it is."""
+
+    def __init__(self, select: sa.Select[Any], table: sa.Table, dialect: Dialect) -> None:
+        self._select, self._columns, self._dialect = select, table.c, dialect
+        self._prepared: dict[str, Prepared] = {}
+
+    def run(self, cursor: Any, interval: str, name: str, i: int) -> Any:
+        statement = self._prepared.get(interval)
+        if statement is None:
+            statement = self._prepared[interval] = self._prepare(interval)
+        return statement.run(cursor, (name, i))
+
+    def _prepare(self, interval: str) -> Prepared:
+        c, constant = self._columns, self._dialect.constant
+        here = [c.interval == constant(c.interval, interval), c.name == bound("name"), c.i == bound("i")]
+        here.append(c.r == constant(c.r, NO_RESOLUTION))
+        return self._dialect.prepare(self._select.where(*here), "name", "i")
+
+
 class _Count(KindTable):
     changes: ClassVar[Mapping[str, Change] | None] = {"count": add, "fraction": add}
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         self._apart = len(dialect.total(table)) == 2
         super().__init__(table, column, dialect)
-        c = table.c
-        alone = sa.select(*self.selected()).where(
-            c.interval == bound("interval"), c.name == bound("name"), c.i == bound("i"), c.r == bound("r")
-        )
-        self._read_alone = dialect.prepare(alone, "interval", "name", "i", "r")
+        self._alone = _Alone(sa.select(*self.selected()), table, dialect)
 
     def selected(self) -> Sequence[sa.ColumnElement[Any]]:
         return self._dialect.total(self.table)
@@ -191,7 +207,7 @@ class _Count(KindTable):
     def read(self, cursor: Any, interval: str, name: str, first: int, last: int, flat: bool) -> Buckets:
         if not flat or first != last:
             return super().read(cursor, interval, name, first, last, flat)
-        found = self._read_alone.run(cursor, (interval, name, first, NO_RESOLUTION)).fetchone()
+        found = self._alone.run(cursor, interval, name, first).fetchone()
         if found is None:
             return {}
         if self._apart:
@@ -311,11 +327,8 @@ class _Series(KindTable):
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         super().__init__(table, column, dialect)
-        c = table.c
-        place = ("interval", "name", "i", "r")
-        here = [c[name] == bound(name) for name in place]
         values, self._as_one = dialect.values_in_order(table)
-        self._read_alone = dialect.prepare(values.where(*here), *place)
+        self._alone = _Alone(values, table, dialect)
 
     def groups(self, batches: Sequence[Batch]) -> Groups:
         def extend(values: list[Any], i: int, r: int, payload: Iterable[Any]) -> None:
@@ -328,7 +341,7 @@ class _Series(KindTable):
         """Return the buckets of a range; of a single one without resolution no more than its values is read."""
         if not flat or first != last:
             return super().read(cursor, interval, name, first, last, flat)
-        found = self._read_alone.run(cursor, (interval, name, first, NO_RESOLUTION))
+        found = self._alone.run(cursor, interval, name, first)
         values = found.fetchone()[0] or () if self._as_one else chain.from_iterable(self._rows(found))
         row = list(self._read_back(values))
         return {first: {None: row}} if row else {}

@@ -19,6 +19,7 @@ from sqlalchemy.types import TypeEngine
 from kairos.errors import InvalidValue, SchemaMismatch
 
 from .dialects import Lent, Lister, Rules
+from .mysql_cursor import DirectCursor
 from .mysql_types import adapt, keeps_bound, table_options
 from .mysql_writer import LiteralWriter
 from .rows import Writer
@@ -68,7 +69,8 @@ class _Literal:
         if self.order is not None:
             known = values + self.constants
             values = tuple(known[position] for position in self.order)
-        cursor.execute(self.template % tuple(map(literal, values)))
+        # Types are few here: names of intervals and names, and numbers
+        cursor.execute(self.template % tuple([v if type(v) is int else literal(v) for v in values]))
         return cursor
 
 
@@ -77,7 +79,9 @@ class MySQL(Server):
 
     longest_name = _LONGEST_KEY
     sums_of_floats_fail = False
+    overflows_to_zero = True
     any_date = False
+    whole_number = "SIGNED"
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -133,7 +137,8 @@ class MySQL(Server):
         checkout = self.engine.raw_connection()
         try:
             connection: Any = checkout.dbapi_connection
-            lent = Lent(checkout, connection.cursor())
+            direct = type(connection).__module__ == "MySQLdb.connections"
+            lent = Lent(checkout, DirectCursor(connection) if direct else connection.cursor())
             self.isolate(lent)
             lent.autocommit = bool(connection.get_autocommit())
         except BaseException:
@@ -305,23 +310,19 @@ class MySQL(Server):
 
     def names_lister(self, table: sa.Table) -> Lister:
         """Return a lister by DISTINCT: the server jumps from one name to the next where names have many rows."""
-        prepared: dict[int, Prepared] = {}
-
-        def statement(count: int) -> Prepared:
-            if count not in prepared:
-                intervals = [f"interval_{k}" for k in range(count)]
-                each = [
-                    sa.select(table.c.name).where(table.c.interval == bound(i)).distinct() for i in intervals
-                ]
-                prepared[count] = self.prepare(each[0] if count == 1 else sa.union(*each), *intervals)
-            return prepared[count]
+        name = table.c.name
+        its = sa.select(name).where(table.c.interval == bound("interval")).distinct()
+        one = self.prepare(its, "interval")
 
         def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
-            wanted = tuple(intervals)
-            if not wanted:
-                return {}
-            found = statement(len(wanted)).run(cursor, wanted).fetchall()
-            return dict.fromkeys([_text(row[0]) for row in found])
+            names: dict[str, None] = {}
+            known: list[Any] = []
+            for interval in intervals:
+                rows = one.run(cursor, (interval,)).fetchall()
+                if rows not in known:  # intervals often have the same names: these are decoded once
+                    known.append(rows)
+                    names.update(dict.fromkeys([name.decode() for (name,) in rows]))
+            return names
 
         return names
 

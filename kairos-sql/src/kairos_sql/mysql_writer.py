@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from sqlalchemy.engine import Dialect
 from kairos.storage import Batch
 
 from .dialects import Rules
-from .rows import Rows, Statement, Store, by_group, positions
+from .rows import Change, Rows, Statement, Store, by_columns, flatten, positions
 from .statements import bound
 from .texts import literal, literals
 
@@ -39,15 +39,11 @@ class LiteralWriter:
         self._width = len(columns) - 2
         self._key = len([c for c in columns if c.primary_key]) - 2
         self._merge = None if rules.changes is None else positions(table, rules.changes)
-        statement: Any = mysql.insert(table).values({c.name: bound(c.name) for c in columns})
-        if rules.changes is not None:
-            offered = statement.inserted
-            changes = {name: change(table.c[name], offered[name]) for name, change in rules.changes.items()}
-            first = next(iter(table.primary_key.columns))
-            statement = statement.on_duplicate_key_update(changes or {first.name: first})
-        text = str(statement.compile(dialect=dialect)).replace("%%", "%")
-        # The last, since a table may be called anything
-        self._head, _, self._tail = text.rpartition(f"({', '.join(['%s'] * len(columns))})")
+        self._fraction = columns[-1].name == "fraction"
+        self._head, self._tail = _around(table, columns, rules.changes, dialect)
+        changes = {name: change for name, change in (rules.changes or {}).items() if name != "fraction"}
+        self._plain_tail = _around(table, columns, changes, dialect)[1] if self._fraction else ""
+        self._row = f"({','.join(['%s'] * len(columns))})"
         self._most = most
 
     def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
@@ -55,15 +51,17 @@ class LiteralWriter:
         few = kind.few(batches, _FEW) if len(batches) == 1 else None
         if few is not None:
             size = self._width + 2
-            if len(few) == size:
-                return f"{self._head}({','.join(map(literal, few))}){self._tail}", None
-            ordered = sorted(zip(*[iter(few)] * size, strict=True))
-            return self._head + ",".join(
-                [f"({','.join(map(literal, row))})" for row in ordered]
-            ) + self._tail, None
+            plain = self._fraction and not any(few[size - 1 :: size])
+            if len(few) > size:
+                few = flatten(sorted(zip(*[iter(few)] * size, strict=True)))
+            values = tuple([value if type(value) is int else literal(value) for value in few])
+            text = ",".join([self._row] * (len(few) // size)) % values
+            return f"{self._head}{text}{self._plain_tail if plain else self._tail}", None
         merge = self._merge if len(batches) > 1 else None
-        rows = self._literal_rows(kind, batches, merge)
-        texts = [self._head + ",".join(piece) + self._tail for piece in _pieces(rows, self._most)]
+        found = by_columns(kind.groups(batches), self._width, self._key, merge)
+        plain = self._fraction and all(not any(columns[-1]) for _, columns in found)
+        tail = self._plain_tail if plain else self._tail
+        texts = [self._head + piece + tail for piece in _pieces(map(_row_texts, found), self._most)]
         if len(texts) == 1:
             return texts[0], None
 
@@ -74,26 +72,51 @@ class LiteralWriter:
 
         return store
 
-    def _literal_rows(self, kind: Rows, batches: Sequence[Batch], merge: Any) -> Iterator[str]:
-        for (interval, name), rows in by_group(kind.groups(batches), self._width, self._key, merge):
-            place = f"({literal(interval)},{literal(name)},"
-            if len(rows) == 1:
-                yield f"{place}{','.join(map(literal, rows[0]))})"
-                continue
-            columns = [literals(column) for column in zip(*rows, strict=True)]
-            for row in zip(*columns, strict=True):
-                yield f"{place}{','.join(row)})"
+
+def _around(
+    table: sa.Table, columns: list[sa.Column[Any]], changes: Mapping[str, Change] | None, dialect: Dialect
+) -> tuple[str, str]:
+    """Return what stands before the rows, and after them."""
+    statement: Any = mysql.insert(table).values({c.name: bound(c.name) for c in columns})
+    if changes is not None:
+        offered = statement.inserted
+        changed = {name: change(table.c[name], offered[name]) for name, change in changes.items()}
+        first = next(iter(table.primary_key.columns))
+        statement = statement.on_duplicate_key_update(changed or {first.name: first})
+    text = str(statement.compile(dialect=dialect)).replace("%%", "%")
+    # The last, since a table may be called anything
+    head, _, tail = text.rpartition(f"({', '.join(['%s'] * len(columns))})")
+    return head, tail
 
 
-def _pieces(rows: Iterator[str], most: int) -> Iterator[list[str]]:
+def _row_texts(found: tuple[tuple[str, str], Sequence[Sequence[Any]]]) -> list[str]:
+    """Return the rows of an interval and name as text, without the brackets at both ends."""
+    place, columns = found
+    start = ",".join(map(literal, place))
+    if len(columns[0]) == 1:
+        return [f"{start},{','.join([literal(column[0]) for column in columns])}"]
+    texts = map(literals, columns)
+    return [f"{start},{row}" for row in map(",".join, zip(*texts, strict=True))]
+
+
+def _pieces(groups: Iterable[list[str]], most: int) -> Iterator[str]:
     """Yield the rows of one statement after another."""
     piece: list[str] = []
-    size = 0
-    for row in rows:
-        if size + len(row) > most and piece:
-            yield piece
-            piece, size = [], 0
-        piece.append(row)
-        size += len(row) + 1
+    room = most
+    for rows in groups:
+        size = max(map(len, rows)) + 3
+        done = 0
+        while done < len(rows):
+            if room < size and piece:
+                yield _joined(piece)
+                piece, room = [], most
+            some = rows[done : done + max(room // size, 1)]
+            piece += some
+            done += len(some)
+            room -= size * len(some)
     if piece:
-        yield piece
+        yield _joined(piece)
+
+
+def _joined(rows: list[str]) -> str:
+    return f"({'),('.join(rows)})"

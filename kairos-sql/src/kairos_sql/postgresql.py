@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -33,6 +33,9 @@ _SHOWN = {
 }
 """How the server calls types that are common."""
 
+_DEFAULT_THRESHOLD = 5
+"""From so many times on psycopg prepares a statement, unless told otherwise."""
+
 _OVERFLOW = "22003"
 _ROLLED_BACK = frozenset({"40001", "40P01"})
 _EXISTS = frozenset({"23505", "42710", "42P07"})
@@ -52,11 +55,21 @@ class PostgreSQL(Server):
         super().__init__(engine)
         self._compiling: EngineDialect | None = None
         self._known = True  # whether the driver reads the type of the values in its binary form
+        self._pooled = (
+            False  # whether a pooler stands between, so that each transaction may be another session's
+        )
 
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
         """Return an engine whose connections kairos keeps."""
-        return sa.create_engine(url, **without_limit(client_config))
+        engine = sa.create_engine(url, **without_limit(client_config))
+
+        @sa.event.listens_for(engine, "connect")
+        def connected(connection: Any, _: Any) -> None:
+            if _is_pooled(connection) and connection.prepare_threshold == _DEFAULT_THRESHOLD:
+                connection.prepare_threshold = None
+
+        return engine
 
     @property
     def engine_dialect(self) -> EngineDialect:
@@ -75,6 +88,7 @@ class PostgreSQL(Server):
                 f"kairos keeps any text and needs a database with encoding UTF8; got one with {encoding}"
             )
         self._compiling = self.engine_dialect
+        self._pooled = _is_pooled(connection.connection.dbapi_connection)
 
     # Connections
 
@@ -94,18 +108,23 @@ class PostgreSQL(Server):
         cursor.adapters.register_dumper(int, Int8Dumper)
         lent = Lent(checkout, cursor)
         self.isolate(lent)
-        idle = (
-            not connection.info.transaction_status
-        )  # an event of the caller's pool may have begun something
+        undo = [lent.leave]
+        # An event of the caller's pool may have begun something
+        idle = not connection.info.transaction_status
         if connection.autocommit:
             lent.autocommit = True
         elif idle and connection.isolation_level is None and not self.one_connection:
             connection.autocommit = lent.autocommit = True
+            undo.append(partial(setattr, connection, "autocommit", False))
+        if self._pooled and connection.prepare_threshold == _DEFAULT_THRESHOLD:
+            connection.prepare_threshold = None
+            undo.append(partial(setattr, connection, "prepare_threshold", _DEFAULT_THRESHOLD))
 
-            def leave() -> None:
-                connection.autocommit = False
+        def leave() -> None:
+            for step in filter(None, undo):
+                step()
 
-            lent.leave = leave
+        lent.leave = leave
         return lent
 
     def begin(self, lent: Lent) -> None:
@@ -264,6 +283,16 @@ class PostgreSQL(Server):
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""
         return keeps_bound(sql, bound)
+
+
+def _is_pooled(connection: Any) -> bool:
+    """Whether a pooler, such as PgBouncer, has told the driver another session than the one that answers."""
+    began = connection.info.transaction_status
+    with connection.cursor() as cursor:
+        (pid,) = cursor.execute("SELECT pg_backend_pid()").fetchone()
+    if not began and not connection.autocommit:
+        connection.rollback()
+    return bool(pid != connection.info.backend_pid)
 
 
 def _code(sql: TypeEngine[Any]) -> int | None:

@@ -15,6 +15,7 @@ from sqlalchemy.pool import StaticPool
 from kairos.errors import SchemaMismatch
 
 from .dialects import Dialect, Lent, Lock
+from .statements import is_plain
 
 __all__ = ["Server", "compare_key", "compare_numbering", "without_limit"]
 
@@ -28,10 +29,20 @@ class Server(Dialect):
     most_connections: ClassVar[int | None] = 15
     """As many as SQLAlchemy's pool has at most by default."""
 
+    def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
+        """Return a literal, which is not sent at each call, if it reads the same whatever a server is set to."""
+        if isinstance(value, str):
+            return sa.literal_column(f"'{value}'") if is_plain(value) else super().constant(column, value)
+        # PostgreSQL takes -9223372036854775808 for a number without bounds, and would not use an index
+        return sa.literal_column(f"CAST('{value}' AS {self.whole_number})")
+
     @property
     def shared(self) -> bool:
         """Servers are."""
         return True
+
+    whole_number: ClassVar[str] = "BIGINT"
+    """How CAST calls a number of 64 bits."""
 
     @property
     def one_connection(self) -> bool:

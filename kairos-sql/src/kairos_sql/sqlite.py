@@ -23,7 +23,7 @@ from .decimals import DecimalText
 from .dialects import Dialect, Lent, Lister, Lock, Rules
 from .rows import Writer
 from .sqlite_writers import NumberingWriter, ValuesWriter
-from .statements import bound, prepare
+from .statements import bound, is_plain, prepare
 
 __all__ = ["SQLite", "set_up"]
 
@@ -102,6 +102,11 @@ class SQLite(Dialect):
         engine = sa.create_engine(url, connect_args=arguments, **client_config)
         sa.event.listen(engine, "connect", set_up)
         return engine
+
+    def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
+        """Return a literal, which is not bound at each call."""
+        plain = not isinstance(value, str) or is_plain(value)
+        return sa.literal_column(repr(value)) if plain else super().constant(column, value)
 
     @property
     def shared(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -10,12 +11,20 @@ from attrs import define, frozen
 from sqlalchemy.engine import Dialect
 from sqlalchemy.sql import ClauseElement
 
-__all__ = ["Compiled", "Lazy", "Prepared", "bound", "compile_statement", "literal_one", "prepare"]
+__all__ = ["Compiled", "Lazy", "Prepared", "bound", "compile_statement", "is_plain", "literal_one", "prepare"]
 
 
 def bound(name: str) -> sa.BindParameter[Any]:
     """Return a parameter."""
     return sa.bindparam(name)
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9 _.-]+").fullmatch
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text reads the same in quotes, whatever a database is set to."""
+    return _PLAIN(text) is not None
 
 
 def literal_one() -> sa.ColumnElement[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from functools import partial
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from attrs import evolve
 
-from kairos.errors import InvalidValue
+from kairos.errors import InvalidValue, SchemaMismatch
 from kairos.storage import Batch, Buckets, Capabilities, Read, Reply, Scope, Storage
 
 from .catalog import Catalog
@@ -23,6 +24,9 @@ from .schema import data_table, layouts_table, make_ready
 from .values import ColumnType
 
 __all__ = ["SQLStorage"]
+
+LOOK_AGAIN = 5.0
+"""After how many seconds a write first looks whether the layouts' records are still there."""
 
 
 class SQLStorage(Storage):
@@ -67,6 +71,8 @@ class SQLStorage(Storage):
         )
         self._layouts_table = layouts_table(metadata, dialect, dialect.schema)
         self._commits = GroupCommit(self._store, connections.lock, self._refused)
+        self._recorded: dict[str, str] = {}  # what was recorded here
+        self._looked = time.monotonic()  # when it was last seen to be there
         self._rows: KindTable
         self._catalog: Catalog
         self._layouts: Layouts
@@ -78,6 +84,7 @@ class SQLStorage(Storage):
             max_name_bytes=string_length,
             expiry=dict.fromkeys(KIND_TABLES, "manual"),
             float_counts=True,
+            checked_totals=True,
             atomic_batch=True,
             shared=dialect.shared,
             custom_fetch=True,
@@ -110,15 +117,38 @@ class SQLStorage(Storage):
 
     def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
-        return self._connections.write(lambda cursor: self._layouts.record(cursor, layouts))
+        there = self._connections.write(lambda cursor: self._layouts.record(cursor, layouts))
+        self._recorded |= layouts
+        self._looked = time.monotonic()
+        return there
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
         """Remove recorded layouts."""
         self._connections.write(lambda cursor: self._layouts.forget(cursor, intervals))
+        self._forgot(intervals)
+
+    def _forgot(self, intervals: Iterable[str]) -> None:
+        self._recorded = {k: layout for k, layout in self._recorded.items() if k not in intervals}
 
     def write(self, batch: Batch) -> None:
         """Store a batch, with those of threads that wait, in one transaction."""
+        if time.monotonic() - self._looked > LOOK_AGAIN:
+            self._look_again()
         self._commits.write(batch)
+
+    def _look_again(self) -> None:
+        """Record anew what a `delete_all()` of somebody else has made forgotten."""
+        now, mine = time.monotonic(), self._recorded
+        there = self.layouts()
+        if not mine.keys() <= there.keys():
+            there = self._connections.write(lambda cursor: self._layouts.record(cursor, mine))
+        for interval, layout in mine.items():
+            if there[interval] != layout:
+                raise SchemaMismatch(
+                    f"all data of interval {interval!r} was deleted, and the interval is now written with "
+                    f"{there[interval]}; this timeseries has {layout}: open a new one"
+                )
+        self._looked = now
 
     def _store(self, batches: Sequence[Batch], committing: Callable[[], None]) -> None:
         write = self._rows.write(batches)
@@ -201,7 +231,9 @@ class SQLStorage(Storage):
             self._layouts.forget(cursor, tuple(scope))
             return count
 
-        return self._connections.write(work)
+        deleted = self._connections.write(work)
+        self._forgot(scope)
+        return deleted
 
     def expire(self, scope: Scope, names: Sequence[str] | None) -> None:
         """Remove dead buckets, in transactions of bounded size."""

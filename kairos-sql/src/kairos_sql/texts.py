@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from functools import lru_cache
+from operator import is_
 from typing import Any
 from uuid import UUID
 
-__all__ = ["array_text", "literal"]
+__all__ = ["elements", "literal", "literals", "place_literal"]
 
 _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _ONE = timedelta(microseconds=1)
@@ -35,22 +36,15 @@ _ELEMENTS: dict[type, Callable[[Any], str]] = {
 }
 
 
-def array_text(values: Sequence[Any]) -> str:
-    r"""Return a PostgreSQL array's text; all values are of one type.
+def elements(values: Sequence[Any]) -> list[str]:
+    r"""Return the elements of a PostgreSQL array's text; all values are of one type.
 
     Examples
     --------
-    >>> array_text((1, 2)), array_text(('a"b', "c"))
-    ('{1,2}', '{"a\\"b","c"}')
+    >>> elements((1, 2)), elements(('a"b', "c"))
+    (['1', '2'], ['"a\\"b"', '"c"'])
     """
-    first = values[0]
-    if type(first) is str:
-        known: dict[str, str] = {}
-        for value in values:
-            if value not in known:
-                known[value] = _quoted(value)
-        return "{" + ",".join([known[value] for value in values]) + "}"
-    return "{" + ",".join(map(_ELEMENTS[type(first)], values)) + "}"
+    return list(map(_ELEMENTS[type(values[0])], values)) if values else []
 
 
 _PLAIN = re.compile(r"[A-Za-z0-9 _.,:;/@+=()-]*").fullmatch
@@ -66,6 +60,11 @@ def _any_literal(value: str) -> str:
 
 
 _short_literal = lru_cache(4_096)(_any_literal)
+
+
+def place_literal(value: str | int) -> str | int:
+    """Return a literal of an interval, a name (which is not long, and comes again) or a whole number."""
+    return value if type(value) is int else _short_literal(value)
 
 
 def _float_literal(value: float) -> str:
@@ -98,5 +97,9 @@ def literal(value: Any) -> str:
 
 
 def literals(values: Sequence[Any]) -> list[str]:
-    """Return literals of values of one type."""
-    return list(map(_LITERALS[type(values[0])], values)) if values else []
+    """Return literals of values of one type; one that comes again and again is made once."""
+    if values[0] is values[-1] and len(values) > 2 and all(map(is_, values, values[1:])):
+        return [literal(values[0])] * len(values)
+    if type(values[0]) is float:
+        return [text if "e" in text else text + "e0" for text in map(repr, values)]
+    return list(map(_LITERALS[type(values[0])], values))

@@ -109,12 +109,14 @@ def column_type(value_type: Any, string_length: int, text_length: int, dialect: 
         bind = None if bind is None else _plain(bind)
     own_processing = dialect.processes_values  # what SQLAlchemy executes it converts itself
     numbers = python is Decimal
+    types: frozenset[type] = frozenset({Decimal, int, float} if numbers else {python})
+    convert = _convert(sql, python, bind, result, dialect)
     values = Values(
-        types=frozenset({Decimal, int, float} if numbers else {python}),
+        types=types,
         text=False,
         int_range=None if numbers else _INT64,
         max_bytes=_max_bytes(wanted, string_length, text_length),
-        convert=_convert(sql, python, bind, result, dialect),
+        convert={} if convert is None else dict.fromkeys(types, convert),
     )
     known = python in _CANONICAL and not isinstance(sql, sa.Enum)
     key = key_of if known or bind is None else _key_of_bound(bind)

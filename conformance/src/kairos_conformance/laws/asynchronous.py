@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
 from itertools import count
@@ -14,7 +15,7 @@ import pytest
 import kairos
 from kairos.errors import Closed, Unsupported
 
-from ..law import law
+from ..law import INAPPLICABLE, Absent, law
 from ..moments import Clock
 from ..place import Place
 from .base import BOTH, NOW, ONE, Laws, Undeclared, opening, refused
@@ -76,6 +77,39 @@ class AsyncioLaws(Laws):
         with refused(TypeError, ValueError):
             place.asynchronous(kind, {"kit_minute": {"step": 0.5}})
         place.loop.run(main())
+
+    @pytest.fixture
+    def clients(self, request: pytest.FixtureRequest, place: Place, client: Any) -> list[Any] | Absent:
+        """Give the live clients that the author gives; absent if there are none."""
+        live = [it for it in (place.target, place.async_target, client) if it is not None]
+        return [it for it in live if not isinstance(it, str)] or Absent(request, INAPPLICABLE, "no client")
+
+    @law(
+        "A live client serves one side or both; the other side is a TypeError that names the right class",
+        "§7",
+        "Opening",
+        once=True,
+    )
+    def test_the_other_sides_client(self, place: Place, kind: str, clients: list[Any]) -> None:
+        """Open each client with both classes."""
+        keywords: dict[str, Any] = {"type": kind, "intervals": ONE.specs, **place.options_for(kind)}
+
+        async def opened(client: Any) -> None:
+            await (await kairos.AsyncTimeseries(client, **keywords).open()).close()
+
+        for client in clients:
+            wrong: dict[str, Exception] = {}
+            try:
+                kairos.Timeseries(client, **keywords).close()
+            except TypeError as error:
+                wrong["AsyncTimeseries"] = error
+            try:
+                place.loop.run(opened(client))
+            except (TypeError, Unsupported) as error:  # Unsupported: there is no asyncio side at all
+                wrong["Timeseries"] = error
+            assert len(wrong) < 2, f"neither class takes {type(client)}: {wrong}"
+            for right, why in wrong.items():
+                assert re.search(rf"\b{right}\b", str(why)), f"{why!r} does not name {right}"
 
     @law(
         "Coroutines that write through one AsyncTimeseries at once lose nothing",

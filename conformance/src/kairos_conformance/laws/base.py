@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_all_start_methods, get_context
 from typing import Any, ClassVar
 
 import pytest
@@ -14,14 +14,14 @@ from kairos.errors import KairosError
 
 from ..configurations import Configuration
 from ..kinds import KINDS
-from ..law import INAPPLICABLE, NOW, UNDECLARED
+from ..law import NOW, UNDECLARED, Absent
 from ..moments import Clock
 from ..names import fresh_tag
 from ..place import Place
 from ..profiles import chosen
-from ..workers import meet_at
+from ..workers import begin, context
 
-__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Inapplicable", "Laws", "Undeclared", "opening", "refused"]
+__all__ = ["BOTH", "KEPT", "NOW", "ONE", "VALUED", "Laws", "Undeclared", "opening", "refused"]
 
 ONE = Configuration("minutes", "UTC", {"kit_minute": {"step": 60}})
 BOTH = Configuration(
@@ -43,7 +43,6 @@ VALUED = tuple(kind for kind in KINDS if kind != "count")
 """The kinds that store the caller's values."""
 
 Undeclared = Callable[[str], None]
-Inapplicable = Callable[[str], None]
 
 
 class Laws:
@@ -99,16 +98,20 @@ class Laws:
     @classmethod
     def processes(cls) -> Iterator[Executor]:
         """Give a pool of eight processes; each starts when it is needed."""
-        context: Any = get_context("forkserver" if "forkserver" in get_all_start_methods() else "spawn")
-        if context.get_start_method() == "forkserver":  # imports once for all of them; it has no connections
-            context.set_forkserver_preload(["__main__", "kairos_conformance.workers"])
-        with ProcessPoolExecutor(8, context, initializer=meet_at, initargs=(context.Barrier(8),)) as pool:
+        started = context()
+        initial = (dict(os.environ), started.Barrier(8))
+        with ProcessPoolExecutor(8, started, initializer=begin, initargs=initial) as pool:
             yield pool
 
     @pytest.fixture
-    def inapplicable(self, request: pytest.FixtureRequest) -> Inapplicable:
-        """Give a function that notes: this can't be tried here, for that reason."""
-        return lambda reason: request.node.user_properties.append((INAPPLICABLE, reason))
+    def shared(self, request: pytest.FixtureRequest, place: Place, kind: str) -> str | Absent:
+        """Give the URL that other processes open; absent where the backend doesn't declare that they can."""
+        if not place.capabilities(kind).shared:
+            return Absent(request, UNDECLARED, "shared")
+        assert isinstance(place.target, str), (
+            "a live client can't go to another process: run the suite on a URL of the same place too"
+        )
+        return place.target
 
     @pytest.fixture
     def undeclared(self, request: pytest.FixtureRequest) -> Undeclared:

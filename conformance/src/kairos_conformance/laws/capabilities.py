@@ -49,7 +49,7 @@ class CapabilityLaws(Laws):
         assert declared.max_name_bytes >= 200, "names of 200 bytes are not too much to ask"
         assert declared.folds <= {"resolution", "name", "interval"}
         assert place.samples(kind, 1), "no value that the kit tries is taken"
-        for field in ("float_counts", "atomic_batch", "shared", "custom_fetch"):
+        for field in ("float_counts", "checked_totals", "atomic_batch", "shared", "custom_fetch"):
             assert isinstance(getattr(declared, field), bool), f"{field} is not a bool"
 
     @law(

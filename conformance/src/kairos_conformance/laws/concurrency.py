@@ -15,7 +15,7 @@ from ..model import stored_as_text
 from ..moments import Clock
 from ..place import Place
 from ..workers import write, write_bulk
-from .base import BOTH, NOW, Laws, Undeclared, opening
+from .base import BOTH, NOW, Laws, opening
 
 __all__ = ["ConcurrencyLaws", "batches_of", "check_batches"]
 
@@ -86,28 +86,20 @@ class ConcurrencyLaws(Laws):
         kind: str,
         tag: str,
         processes: Executor,
-        undeclared: Undeclared,
+        shared: str,
         work: Callable[..., int],
     ) -> None:
         """Let n processes write m values each; each opens the place itself, every second one for asyncio."""
-        if not place.capabilities(kind).shared:
-            undeclared("shared")
-            return
-        assert isinstance(place.target, str), (
-            "a live client can't go to another process: run the suite on a URL of the same place too"
-        )
         workers = min(4, place.profile.writers)
         batches = batches_of(place, kind, workers, place.profile.writes)
         arguments = {"type": kind, "intervals": dict(BOTH.specs), **place.options_for(kind)}
         sides = place.sides()
         jobs = [
-            processes.submit(
-                work, place.target, arguments, tag, batch, NOW, sides[n % len(sides)] == "asyncio"
-            )
+            processes.submit(work, shared, arguments, tag, batch, NOW, sides[n % len(sides)] == "asyncio")
             for n, batch in enumerate(batches)
         ]
         assert sum(job.result() for job in jobs) == workers * place.profile.writes
-        with kairos.Timeseries(place.target, **arguments) as handle:
+        with kairos.Timeseries(shared, **arguments) as handle:
             twice = [[value for value in batch for _ in range(2)] for batch in batches]
             for interval in BOTH.specs:
                 row = handle.get(tag, interval, timestamp=NOW)[NOW]

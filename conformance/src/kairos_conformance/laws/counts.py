@@ -101,17 +101,17 @@ class CountLaws(Laws):
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:
         """Go to both ends of 64 bits, and one further."""
-        unchecked = place.capabilities(kind).unchecked_totals
+        checked = place.capabilities(kind).checked_totals
         with place.pair(kind, ONE, clock) as pair:
             for edge, step in ((INT64 - 1, 1), (-INT64, -1)):
                 pair.insert(tag, edge)
                 pair.get(tag, "kit_minute")
-                if unchecked:  # the write succeeds; going back restores the total
-                    pair.handle.insert(tag, step)
-                    pair.handle.insert(tag, -step)
-                else:
+                if checked:
                     with pytest.raises(Exception):  # noqa: B017, PT011 - the engine's own error may pass through
                         pair.handle.insert(tag, step)
+                else:  # the write succeeds; going back restores the total
+                    pair.handle.insert(tag, step)
+                    pair.handle.insert(tag, -step)
                 pair.get(tag, "kit_minute")
                 pair.insert(tag, -step)
                 pair.get(tag, "kit_minute")
@@ -120,8 +120,8 @@ class CountLaws(Laws):
                 with refused(ValueError, TypeError):
                     pair.handle.insert(tag, beyond)
             pair.listed(tag)
-        if unchecked:
-            undeclared("checked totals")
+        if not checked:
+            undeclared("checked_totals")
 
     @of_count
     @law("Totals that a merge takes beyond 64 bits are ints", "§3", "Counts")
@@ -183,7 +183,7 @@ class CountLaws(Laws):
         self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
     ) -> None:
         """Let one increment of a batch fail in the store, at each place in it."""
-        if place.capabilities(kind).unchecked_totals:
+        if not place.capabilities(kind).checked_totals:
             assert not place.capabilities(kind).atomic_batch, "the kit knows no other increment that fails"
             undeclared("atomic_batch")
             return

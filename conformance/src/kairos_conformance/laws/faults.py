@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from typing import Any, Protocol
 
 import pytest
+from attrs import frozen
 
 import kairos
 
-from ..law import law
+from ..comparing import difference
+from ..kinds import row_of
+from ..law import INAPPLICABLE, Absent, law
+from ..model import stored_as_text
 from ..moments import Clock
 from ..place import Place
-from ..workers import killable, open_and_write
-from .base import BOTH, NOW, ONE, Inapplicable, Laws, Undeclared
+from ..workers import context, open_and_write, write_for_ever
+from .base import BOTH, NOW, ONE, Laws
 
 __all__ = ["FaultLaws", "LoopbackProxy"]
+
+PATIENCE = 120
+"""Seconds for another process to start and write."""
 
 
 class LoopbackProxy(Protocol):
@@ -35,6 +41,30 @@ class LoopbackProxy(Protocol):
         """Lose the answers of the next n requests that fit: the server does them, the connection is cut."""
 
 
+@frozen
+class Between:
+    """The proxy between a target and its server, as the laws use it."""
+
+    target: Any
+    proxy: LoopbackProxy
+
+    @contextmanager
+    def losing(self, number: int = 0) -> Iterator[None]:
+        """Lose one reply: the next one, or the one after so many."""
+        begin, armed = self.proxy.round_trips, True
+        self.proxy.drop_when(lambda data: armed and self.proxy.round_trips - begin >= number)
+        try:
+            yield
+        finally:
+            armed = False
+
+    def round_trips(self, call: Callable[[], object]) -> int:
+        """Return how many requests a call makes."""
+        before = self.proxy.round_trips
+        call()
+        return self.proxy.round_trips - before
+
+
 class FaultLaws(Laws):
     """Lost replies, killed writers, restarts, and round trips. What an author does not give is *not applicable*."""
 
@@ -44,11 +74,21 @@ class FaultLaws(Laws):
         """Give ``(target, proxy)``: the place's URL or client through a proxy, and the proxy. None: there is none."""
         return None
 
+    @pytest.fixture
+    def between(self, request: pytest.FixtureRequest, proxy: Any) -> Between | Absent:
+        """Give the proxy; absent where the author gives none."""
+        return Absent(request, INAPPLICABLE, "no proxy") if proxy is None else Between(*proxy)
+
     @pytest.fixture(scope="class")
     @classmethod
     def restart(cls) -> Callable[[], object] | None:
         """Give a function that kills the engine and starts it again on its data. None: there is no engine."""
         return None
+
+    @pytest.fixture
+    def killed_and_started(self, request: pytest.FixtureRequest, restart: Any) -> Any:
+        """Give that function; absent where the author gives none."""
+        return Absent(request, INAPPLICABLE, "no restart") if restart is None else restart
 
     @law(
         "A write whose reply is lost raises or is stored, never twice, and the next call works",
@@ -59,22 +99,14 @@ class FaultLaws(Laws):
     @pytest.mark.parametrize("kind", ["count", "series", "histogram"])
     @pytest.mark.parametrize("bulk", [False, True], ids=["insert", "bulk_insert"])
     def test_lost_reply(
-        self,
-        place: Place,
-        kind: str,
-        clock: Clock,
-        tag: str,
-        proxy: tuple[Any, LoopbackProxy] | None,
-        inapplicable: Inapplicable,
-        bulk: bool,
+        self, place: Place, kind: str, clock: Clock, tag: str, between: Between, bulk: bool
     ) -> None:
         """Lose the first, the second, … reply of a write, on one handle."""
-        if proxy is None:
-            inapplicable("no proxy")
-            return
-        target, between = proxy
         value = place.samples(kind, 1)[0]
-        with place.through(target, kind, BOTH.specs, clock) as handle, place.open(kind, BOTH.specs) as direct:
+        with (
+            place.through(between.target, kind, BOTH.specs, clock) as handle,
+            place.open(kind, BOTH.specs) as direct,
+        ):
 
             def stored(interval: str) -> int:
                 row = direct.get(tag, interval, timestamp=NOW).get(NOW, 0)
@@ -88,15 +120,15 @@ class FaultLaws(Laws):
 
             write()
             for number in range(6):
-                before, lost = stored("kit_minute"), between.dropped
-                with _losing(between, number):
+                before, lost = stored("kit_minute"), between.proxy.dropped
+                with between.losing(number):
                     try:
                         write()
                     except Exception:
                         known = False
                     else:
                         known = True
-                if between.dropped == lost:
+                if between.proxy.dropped == lost:
                     assert number, "no reply of a write went through the proxy"
                     break
                 for interval in BOTH.specs:
@@ -114,24 +146,12 @@ class FaultLaws(Laws):
         "Several writers",
         once=True,
     )
-    def test_lost_read(
-        self,
-        place: Place,
-        kind: str,
-        clock: Clock,
-        tag: str,
-        proxy: tuple[Any, LoopbackProxy] | None,
-        inapplicable: Inapplicable,
-    ) -> None:
+    def test_lost_read(self, place: Place, kind: str, clock: Clock, tag: str, between: Between) -> None:
         """Lose the reply of a get."""
-        if proxy is None:
-            inapplicable("no proxy")
-            return
-        target, between = proxy
-        with place.through(target, kind, BOTH.specs, clock) as handle:
+        with place.through(between.target, kind, BOTH.specs, clock) as handle:
             handle.insert(tag, place.samples(kind, 1)[0], NOW)
             expected = handle.get(tag, "kit_minute", timestamp=NOW)
-            with _losing(between, 0):
+            with between.losing():
                 try:
                     answer = handle.get(tag, "kit_minute", timestamp=NOW)
                 except Exception:
@@ -147,24 +167,15 @@ class FaultLaws(Laws):
         once=True,
     )
     def test_restart(
-        self,
-        place: Place,
-        kind: str,
-        clock: Clock,
-        tag: str,
-        restart: Callable[[], object] | None,
-        inapplicable: Inapplicable,
+        self, place: Place, kind: str, clock: Clock, tag: str, killed_and_started: Callable[[], object]
     ) -> None:
         """Write, restart, read and write with a new handle."""
-        if restart is None:
-            inapplicable("no restart")
-            return
         values = place.samples(kind, 4)
         with place.pair(kind, BOTH, clock) as pair:
             for value in values:
                 pair.insert(tag, value)
             pair.bulk_insert({NOW: {tag: values, tag + "b": values}})
-            restart()
+            killed_and_started()
             with place.pair(kind, BOTH, clock) as again:
                 again.model = pair.model
                 again.check([tag, tag + "b"])
@@ -180,31 +191,37 @@ class FaultLaws(Laws):
         "Several writers",
         once=True,
     )
-    @pytest.mark.parametrize("kind", ["count"])
-    def test_killed_writer(
-        self, place: Place, kind: str, tag: str, clock: Clock, undeclared: Undeclared
-    ) -> None:
+    def test_killed_writer(self, place: Place, kind: str, tag: str, clock: Clock, shared: str) -> None:
         """Kill a process while it writes two names at once; see what is there, and write on."""
-        if not place.capabilities(kind).shared:
-            undeclared("shared")
-            return
         arguments = {"type": kind, "intervals": dict(BOTH.specs), **place.options_for(kind)}
-        acknowledged = _kill_in_the_midst(place.target, arguments, tag)
-        with place.open(kind, BOTH.specs, clock=clock) as handle:
-            totals = [
-                handle.get(name, interval, timestamp=NOW).get(NOW, 0)
-                for name in (tag, tag + "b")
-                for interval in BOTH.specs
-            ]
-            assert all(acknowledged <= total <= acknowledged + 1 for total in totals), (
-                f"{acknowledged} writes were acknowledged and one more may have begun; stored are {totals}"
-            )
-            if place.capabilities(kind).atomic_batch:
-                assert len(set(totals)) == 1, f"a batch is stored in part: {totals}"
-            handle.insert(tag, 1, NOW)
-            assert handle.get(tag, "kit_minute", timestamp=NOW) == {NOW: totals[0] + 1}
-            handle.delete(tag)
-            handle.delete(tag + "b")
+        values = place.samples(kind, 60)
+        for turn in range(max(1, place.profile.writers // 4)):
+            name = f"{tag}{turn}"
+            acknowledged = _kill_in_the_midst(shared, arguments, name, values, after=20 + 7 * turn)
+            sent = [values[n % len(values)] for n in range(acknowledged + 1)]
+            if place.capabilities(kind).values.text and kind != "count":
+                sent = [stored_as_text(value) for value in sent]
+            right = row_of(kind, sent[:-1]), row_of(kind, sent)  # without the one call in doubt, and with it
+            with place.open(kind, BOTH.specs, clock=clock) as handle:
+                found = [
+                    handle.get(one, interval, timestamp=NOW).get(NOW)
+                    for one in (name, name + "b")
+                    for interval in BOTH.specs
+                ]
+                stored = [[difference(row, one) is None for row in found] for one in right]
+                assert all(map(any, zip(*stored, strict=True))), (
+                    f"{acknowledged} writes were acknowledged and one more may have begun; stored are {found}"
+                )
+                if place.capabilities(kind).atomic_batch:
+                    assert any(map(all, stored)), f"a batch is stored in part: {found}"
+                handle.insert(name, values[0], NOW)
+                after = handle.get(name, "kit_minute", timestamp=NOW)[NOW]
+                held = [*sent, stored_as_text(values[0]) if isinstance(sent[0], str) else values[0]]
+                assert any(
+                    difference(after, row_of(kind, one)) is None for one in (held, [*held[:-2], held[-1]])
+                ), f"after one more write {found[0]} has become {after}"
+                handle.delete(name)
+                handle.delete(name + "b")
 
     @law(
         "Eight processes may open one new place at once, where shared is declared",
@@ -214,44 +231,27 @@ class FaultLaws(Laws):
     )
     @pytest.mark.parametrize("kind", ["count", "series"])
     def test_eight_processes(
-        self, place: Place, kind: str, tag: str, processes: Executor, undeclared: Undeclared
+        self, place: Place, kind: str, tag: str, processes: Executor, shared: str
     ) -> None:
         """Let eight processes open an interval that is new, and write to it, at the same moment."""
-        if not place.capabilities(kind).shared:
-            undeclared("shared")
-            return
         arguments: dict[str, Any] = {"type": kind, "intervals": {f"kit_eight{tag}": {"step": 60}}}
         arguments |= place.options_for(kind)
         value = place.samples(kind, 1)[0]
-        jobs = [
-            processes.submit(open_and_write, place.target, arguments, f"{tag}{n}", value) for n in range(8)
-        ]
+        jobs = [processes.submit(open_and_write, shared, arguments, f"{tag}{n}", value) for n in range(8)]
         for job in jobs:
             job.result()
-        with kairos.Timeseries(place.target, **arguments) as handle:
+        with kairos.Timeseries(shared, **arguments) as handle:
             assert handle.list() == [f"{tag}{number}" for number in range(8)]
             assert handle.delete_all() == 8
 
     @law("A thousand values into one bucket are as many round trips as ten", "§3", "bulk_insert", once=True)
-    def test_cost_of_a_batch(
-        self,
-        place: Place,
-        kind: str,
-        clock: Clock,
-        tag: str,
-        proxy: tuple[Any, LoopbackProxy] | None,
-        inapplicable: Inapplicable,
-    ) -> None:
+    def test_cost_of_a_batch(self, place: Place, kind: str, clock: Clock, tag: str, between: Between) -> None:
         """Count the round trips of a small batch, and of a large one."""
-        if proxy is None:
-            inapplicable("no proxy")
-            return
-        target, between = proxy
         values = place.samples(kind, 10)
-        with place.through(target, kind, ONE.specs, clock) as handle:
+        with place.through(between.target, kind, ONE.specs, clock) as handle:
             handle.bulk_insert({NOW: {tag: values[:1]}})
-            few = _round_trips(between, lambda: handle.bulk_insert({NOW: {tag: values}}))
-            many = _round_trips(between, lambda: handle.bulk_insert({NOW: {tag: values * 100}}))
+            few = between.round_trips(lambda: handle.bulk_insert({NOW: {tag: values}}))
+            many = between.round_trips(lambda: handle.bulk_insert({NOW: {tag: values * 100}}))
             handle.delete(tag)
         assert many <= few + 2, f"10 values are {few} round trips, 1,000 are {many}"
 
@@ -259,33 +259,23 @@ class FaultLaws(Laws):
         "list, properties and delete cost no more where much else lives in the place", "§6", "Cost", once=True
     )
     def test_cost_of_foreign_names(
-        self,
-        place: Place,
-        kind: str,
-        clock: Clock,
-        tag: str,
-        proxy: tuple[Any, LoopbackProxy] | None,
-        inapplicable: Inapplicable,
+        self, place: Place, kind: str, clock: Clock, tag: str, between: Between
     ) -> None:
         """Count the round trips before and after another timeseries wrote a thousand names."""
-        if proxy is None:
-            inapplicable("no proxy")
-            return
-        target, between = proxy
         value = place.samples(kind, 1)
         mine, theirs = {f"kit_mine{tag}": {"step": 60}}, {f"kit_foreign{tag}": {"step": 60}}
         names = [f"{tag}{number}" for number in range(1_000)]
         with (
-            place.through(target, kind, mine, clock) as handle,
+            place.through(between.target, kind, mine, clock) as handle,
             place.open(kind, theirs, clock=clock) as other,
         ):
 
             def calls() -> Mapping[str, int]:
                 handle.insert(tag, value)
                 return {
-                    "list": _round_trips(between, lambda: handle.list()),
-                    "properties": _round_trips(between, lambda: handle.properties(tag)),
-                    "delete": _round_trips(between, lambda: handle.delete(tag)),
+                    "list": between.round_trips(lambda: handle.list()),
+                    "properties": between.round_trips(lambda: handle.properties(tag)),
+                    "delete": between.round_trips(lambda: handle.delete(tag)),
                 }
 
             calls()
@@ -300,30 +290,28 @@ class FaultLaws(Laws):
             )
 
 
-@contextmanager
-def _losing(proxy: LoopbackProxy, number: int) -> Iterator[None]:
-    """Lose one reply: the next one, or the one after so many."""
-    begin, armed = proxy.round_trips, True
-    proxy.drop_when(lambda data: armed and proxy.round_trips - begin >= number)
-    try:
-        yield
-    finally:
-        armed = False
-
-
-def _round_trips(proxy: LoopbackProxy, call: Callable[[], object]) -> int:
-    before = proxy.round_trips
-    call()
-    return proxy.round_trips - before
-
-
-def _kill_in_the_midst(target: str, arguments: Mapping[str, Any], tag: str) -> int:
-    """Start a writer, kill it after some acknowledged writes, and return how many it acknowledged."""
-    command = [sys.executable, "-c", killable(target, arguments, tag, NOW)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout is not None
-        lines = [writer.stdout.readline() for _ in range(30)]
-        writer.kill()
-        rest = writer.stdout.read()
-    assert lines[-1], "the writer ended before it was killed"
-    return "".join([*lines, rest]).count("\n")
+def _kill_in_the_midst(
+    target: str, arguments: Mapping[str, Any], name: str, values: list[Any], *, after: int
+) -> int:
+    """Start a writer, kill it after so many acknowledged writes, and return how many it acknowledged in the end."""
+    started = context()
+    told, tells = started.Pipe(duplex=False)
+    work = (target, arguments, name, values, NOW, dict(os.environ), tells)
+    writer = started.Process(target=write_for_ever, args=work, daemon=True)
+    writer.start()
+    tells.close()
+    acknowledged = 0
+    with told:
+        try:
+            while True:
+                assert told.poll(PATIENCE), "the writer hangs"
+                told.recv_bytes()
+                acknowledged += 1
+                if acknowledged == after:
+                    writer.kill()
+        except EOFError:
+            assert acknowledged >= after, "the writer ended before it was killed"
+        finally:
+            writer.kill()
+            writer.join(PATIENCE)
+    return acknowledged

@@ -309,7 +309,6 @@ class StorageLaws(Laws):
             write(one, (PLAIN, 1, None, {tag: payload}))
             one.close()
             one.close()
-            two.ready()
             assert tag in set(two.names(SCOPE))
             assert two.delete([tag], SCOPE) == 1
 

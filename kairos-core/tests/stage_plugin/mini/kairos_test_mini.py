@@ -37,6 +37,7 @@ class MiniStorage(Storage):
         max_name_bytes=1000,
         expiry=dict.fromkeys(KINDS, "native"),
         float_counts=True,
+        checked_totals=True,
         atomic_batch=True,
         shared=False,
         custom_fetch=True,

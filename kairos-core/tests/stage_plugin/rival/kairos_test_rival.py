@@ -21,6 +21,7 @@ class RivalStorage(Storage):
         max_name_bytes=100,
         expiry={"count": "native"},
         float_counts=False,
+        checked_totals=False,
         atomic_batch=True,
         shared=False,
         custom_fetch=False,

@@ -31,19 +31,12 @@ local function take_back(key, increment)
   end
 end
 
-local function create(key, increment, ttl)
-  if string.find(increment, '[.e]') then
-    return false
-  elseif ttl > 0 then
-    return redis.call('SET', key, increment, 'NX', 'EX', ttl)
-  end
-  return redis.call('SETNX', key, increment) == 1
-end
+local width = nil
 
-local function apply(units, at, fresh, ttls, created)
+local function apply(units, places, fresh, ttls, created)
   local old = {}
   for u = 1, units do
-    local key, increment = KEYS[u], ARGV[at + u]
+    local key, increment = KEYS[u], ARGV[places[u]]
     local failure
     if created[u] then
       failure = nil
@@ -68,7 +61,7 @@ local function apply(units, at, fresh, ttls, created)
         elseif v <= u and old[v] then
           redis.call('SET', KEYS[v], old[v], 'KEEPTTL')
         elseif v < u then
-          take_back(KEYS[v], ARGV[at + v])
+          take_back(KEYS[v], ARGV[places[v]])
         end
       end
       return string.find(failure.err, 'overflow', 1, true) and {'overflow', key} or failure, 0

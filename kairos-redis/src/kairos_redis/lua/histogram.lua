@@ -1,11 +1,13 @@
 -- A payload is the number of values, and each value with how often to add it.
-local create = nil
+local function width(at)
+  return 1 + 2 * tonumber(ARGV[at])
+end
 
-local function apply(units, at)
+local function apply(units, places)
   local done = {}
   for u = 1, units do
-    local last = at + 1 + 2 * tonumber(ARGV[at + 1])
-    for field = at + 2, last, 2 do
+    local at = places[u]
+    for field = at + 1, at + 2 * tonumber(ARGV[at]), 2 do
       local total = redis.pcall('HINCRBY', KEYS[u], ARGV[field], ARGV[field + 1])
       if type(total) == 'table' then
         for i = #done, 1, -1 do
@@ -18,7 +20,6 @@ local function apply(units, at)
       end
       done[#done + 1] = {KEYS[u], ARGV[field], ARGV[field + 1]}
     end
-    at = last
   end
   return 1
 end

@@ -1,12 +1,12 @@
 -- Stores one chunk of a batch: looks at every data key, then changes them. Before this text goes the kind's own, which
--- defines `apply(units, at, fresh, ttls, created)`: it returns 1, or what failed and how many units have been stored all
--- the same; and, where a payload is one argument, perhaps `create(key, payload, ttl)`: it stores a payload if the key is
--- new, and returns whether it was.
+-- defines `apply(units, places, fresh, ttls, created)`: it returns 1, or what failed and how many units have been stored
+-- all the same; and `width(at)`: of how many arguments the payload at `at` consists (nil: one).
 --
--- KEYS  the data keys, in the order of the payloads; then every other key that may be touched
+-- KEYS  the data keys, by write and name; then every other key that may be touched
 -- ARGV  1: what to do for data keys that are new, 2: the number of writes,
---       then for each write its time to live in seconds (0: for ever) and its number of names,
---       then the payloads.
+--       then for each write its time to live in seconds (0: for ever), its number of names, behind how many of the
+--       payloads' arguments its own begin, and whether (1) these are just what a new key holds;
+--       then the payloads, once for writes that have the same.
 --
 -- ARGV[1] is "?" (change nothing if the data key is new: a cluster's index is elsewhere), "!" (the index has been
 -- written) or what the index needs, in fields that end with NUL:
@@ -68,31 +68,43 @@ local function prepare()
 end
 
 -- Many keys are likely to be new: then what creates a key if it is not there saves a call for each
-local creates = create and writes > 8 and ARGV[1] ~= '?' and ARGV[1] ~= '!'
+local creates = writes > 8 and ARGV[1] ~= '?' and ARGV[1] ~= '!'
 if creates then
   local refusal = prepare()
   if refusal then return refusal end
 end
 
-local units, fresh, ttls = 0, {}, {} -- fresh: unit -> what TTL said, of keys that are new (-2) or live too short
-local some, created = false, {}
-local base = 2 + 2 * writes
+local units, fresh, ttls, places = 0, {}, {}, {} -- fresh: unit -> what TTL said, of keys that are new (-2) or live too short
+local some, made, created = false, 0, {}
+local base = 3 + 4 * writes
 for w = 1, writes do
-  local ttl = tonumber(ARGV[1 + 2 * w])
-  for _ = 1, tonumber(ARGV[2 + 2 * w]) do
-    units = units + 1
-    if creates and create(KEYS[units], ARGV[base + units], ttl) then
-      fresh[units], created[units], some = -2, true, true
-    else
-      local left = call('TTL', KEYS[units])
-      if left == -2 or (left >= 0 and (ttl == 0 or ttl > left + LATE)) then
-        fresh[units], ttls[units], some = left, ttl, true
+  local text, at = ARGV[4 * w - 1], base + tonumber(ARGV[4 * w + 1])
+  local ttl, simple = tonumber(text), creates and ARGV[4 * w + 2] == '1'
+  for u = units + 1, units + tonumber(ARGV[4 * w]) do
+    local key, new = KEYS[u], false
+    places[u] = at
+    if simple then
+      if ttl > 0 then
+        new = call('SET', key, ARGV[at], 'EX', text, 'NX')
+      else
+        new = call('SETNX', key, ARGV[at]) == 1
       end
     end
+    if new then
+      fresh[u], created[u], made = -2, true, made + 1
+    else
+      local left = call('TTL', key)
+      if left == -2 or (left >= 0 and (ttl == 0 or ttl > left + LATE)) then
+        fresh[u], ttls[u], some = left, ttl, true
+      end
+    end
+    at = at + (width and width(at) or 1)
   end
+  units = units + tonumber(ARGV[4 * w])
 end
+some = some or made > 0
 if not some then
-  return (apply(units, base, fresh, ttls, created))
+  return (apply(units, places, fresh, ttls, created))
 end
 if ARGV[1] == '?' then
   return 'new'
@@ -114,13 +126,16 @@ if not plan and ARGV[1] ~= '!' then
   if refusal then return refusal end
 end
 
-local outcome, stored = apply(units, base, fresh, ttls, created)
+local outcome, stored = 1, nil
+if made < units then
+  outcome, stored = apply(units, places, fresh, ttls, created)
+end
 if outcome == 1 then
   stored = units
 elseif stored == 0 then
   return outcome
 end
-for u = 1, stored do
+for u = 1, made < units and stored or 0 do
   if ttls[u] then
     outlive(KEYS[u], ttls[u], fresh[u])
   end
@@ -137,6 +152,9 @@ for _, interval in ipairs(intervals) do
   if kept == nil or (kept ~= 0 and (steps == 0 or steps > kept)) then
     call('HSET', layouts, interval.name .. '\0steps', steps)
     kept = steps
+  elseif kept ~= 0 and (interval.known == 0 or interval.known > kept) then -- a pipeline's, or a cluster's once
+    call('HSET', layouts, interval.name .. '\0steps', interval.known)
+    kept = interval.known
   end
   interval.trims = interval.first ~= '' and interval.known == kept
   if outcome == 1 and interval.known ~= kept then
@@ -171,12 +189,15 @@ end
 
 local sets, u = {}, 0
 for w, write in ipairs(plan) do
-  local group, ttl = groups[write.group], tonumber(ARGV[1 + 2 * w])
-  local first, new = u + 1, 0
-  for n = 1, #group do
-    u = u + 1
-    if fresh[u] and u <= stored then new = new + 1 end
+  local group, ttl = groups[write.group], tonumber(ARGV[4 * w - 1])
+  local first, new = u + 1, #group
+  if made < units then
+    new = 0
+    for v = first, u + #group do
+      if fresh[v] and v <= stored then new = new + 1 end
+    end
   end
+  u = u + #group
   local buckets = group_of(write.interval.groups, write.group, write.group)
   local set = write.set ~= 0 and group_of(sets, write.set, write.group, ':' .. write.interval.name .. ':' .. write.i)
   if new == #group then

@@ -1,4 +1,4 @@
-"""PostgreSQL, MariaDB and MySQL."""
+"""PostgreSQL, alone and behind PgBouncer, MariaDB and MySQL."""
 
 from __future__ import annotations
 
@@ -20,9 +20,22 @@ from attrs import frozen
 from . import wire
 from .cache import filled
 from .engine import Engine
-from .node import Died, identity
+from .node import Died, Node, identity
 from .site import Kind, Site, Word
-from .sources import Debs, Installed, Maven, Missing, Program, Source, Wheel, ask_version, cached, check, run
+from .sources import (
+    Debs,
+    Installed,
+    Maven,
+    Missing,
+    Program,
+    Source,
+    Wheel,
+    ask_version,
+    cached,
+    check,
+    first_of,
+    run,
+)
 from .waiting import NotYet
 
 POSTGRESQL = (
@@ -36,16 +49,22 @@ NOBODY = "nobody"  # PostgreSQL refuses to run as root
 
 def postgresql(site: Site, *, args: Sequence[str] = (), durable: bool = False) -> Engine:
     """Start PostgreSQL, with a database "kairos"; the user "postgres" needs no password."""
+    node = _postgres(site, site.program, args, durable)
+    return _postgres_engine(site, node.port, node.port, socket=node.directory / f".s.PGSQL.{node.port}")
+
+
+def _postgres(site: Site, program: Program, args: Sequence[str], durable: bool) -> Node:
+    """Start a server."""
     port, top = site.place.port(), site.place.folder("server", NOBODY)
-    _reachable(site.program.path)
-    initdb = [site.program.path.parent / "initdb", "-D", top / "data", "-U", "postgres", "-A", "trust"]
+    _reachable(program.path)
+    initdb = [program.path.parent / "initdb", "-D", top / "data", "-U", "postgres", "-A", "trust"]
     run(
         [*map(str, initdb), "-E", "UTF8", "--locale=C", "--no-sync"],
         cwd=top,
         who=identity(NOBODY),
         error=Died,
     )
-    base: list[Word] = [site.program.path, "-D", top / "data", "-p", port, "-k", top]
+    base: list[Word] = [program.path, "-D", top / "data", "-p", port, "-k", top]
     settings = ["listen_addresses=127.0.0.1", "max_connections=200", "shared_buffers=32MB"]
     if not durable:
         settings += ["fsync=off", "synchronous_commit=off", "full_page_writes=off"]
@@ -61,6 +80,11 @@ def postgresql(site: Site, *, args: Sequence[str] = (), durable: bool = False) -
         end_signal=signal.SIGQUIT,  # leaves no shared memory behind, as SIGKILL would
     )
     node.start()
+    return node
+
+
+def _postgres_engine(site: Site, port: int, front: int, **more: Any) -> Engine:
+    """Return the engine of a server's port, whose clients connect to the port `front`."""
 
     def create(name: str, charset: str | None) -> str:
         if charset is not None:
@@ -68,9 +92,47 @@ def postgresql(site: Site, *, args: Sequence[str] = (), durable: bool = False) -
         with wire.Postgres("127.0.0.1", port, user="postgres", database="postgres") as postgres:
             postgres(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
             postgres(f'CREATE DATABASE "{name}"')
-        return f"postgresql+psycopg://postgres@127.0.0.1:{port}/{name}"
+        return f"postgresql+psycopg://postgres@127.0.0.1:{front}/{name}"
 
-    return site.engine(create("kairos", None), socket=top / f".s.PGSQL.{port}", create=create)
+    return site.engine(create("kairos", None), create=create, **more)
+
+
+PGBOUNCER = (
+    Installed("pgbouncer", r"1\.", folders=["/opt/homebrew/bin"]),
+    Debs(("pgbouncer", "libc-ares2", "libevent-2.1-7"), "usr/sbin/pgbouncer"),
+)
+
+
+def pgbouncer(site: Site, *, connections: int = 4) -> Engine:
+    """Start PostgreSQL behind PgBouncer in transaction mode: each transaction on any of so many connections."""
+    _reachable(site.program.path)
+    port, folder = site.place.port(), site.place.folder("bouncer", NOBODY)
+    config = folder / "pgbouncer.ini"
+
+    def ask() -> str:
+        _postgres_version(port)  # the server's
+        return site.program.version
+
+    bouncer = site.node("pooler", port, folder, [site.program.path, config], ask, user=NOBODY)
+    server = _postgres(site, first_of(POSTGRESQL), (), False)
+    settings = {
+        "listen_addr": "127.0.0.1",
+        "listen_port": port,
+        "unix_socket_dir": "",
+        "auth_type": "any",
+        "pool_mode": "transaction",
+        "default_pool_size": connections,
+        "max_client_conn": 300,
+    }
+    config.write_text(
+        "[databases]\n"
+        f"* = host=127.0.0.1 port={server.port} user=postgres\n"
+        "[pgbouncer]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items()),
+        encoding="ascii",
+    )
+    config.chmod(0o644)
+    bouncer.start()
+    return _postgres_engine(site, server.port, port)
 
 
 def _postgres_version(port: int) -> str:
@@ -248,6 +310,7 @@ def _me() -> str:
 
 KINDS = {
     "postgresql": Kind(POSTGRESQL, postgresql),
+    "pgbouncer": Kind(PGBOUNCER, pgbouncer),
     "mariadb": Kind(MARIADB, mariadb),
     "mysql": Kind(MYSQL, mysql, _initialized),
 }

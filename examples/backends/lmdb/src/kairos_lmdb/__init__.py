@@ -37,6 +37,7 @@ class LmdbStorage(Storage):
         max_name_bytes=1 << 16,
         expiry=dict.fromkeys(KINDS, "manual"),
         float_counts=True,
+        checked_totals=True,
         atomic_batch=True,
         shared=True,
         custom_fetch=False,

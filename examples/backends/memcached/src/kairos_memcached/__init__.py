@@ -28,6 +28,7 @@ class MemcachedStorage(Storage):
         max_name_bytes=1024,
         expiry=dict.fromkeys(KINDS, "manual"),
         float_counts=True,
+        checked_totals=True,
         atomic_batch=False,
         shared=True,
         custom_fetch=False,
