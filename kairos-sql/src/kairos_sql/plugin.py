@@ -43,7 +43,7 @@ def kairos_open_async(target: Any, config: Config) -> AsyncStorage | None:
         try:
             asked = make_url(target)
             url = with_async_driver(asked)
-            is_async = url is not None and url.get_dialect().is_async
+            is_async = (url or asked).get_dialect().is_async  # of a database that SQLAlchemy knows
         except (ArgumentError, NoSuchModuleError, ValueError):
             return None
         if url is None:
