@@ -143,7 +143,8 @@ class SendsAgain(Wire):
 @wrong("test_lost_reply")
 class NeverConnectsAgain(Wire):
     def close(self):
-        pass
+        if self.socket is not None:
+            self.socket.close()
 
 
 @wrong("test_lost_reply")
