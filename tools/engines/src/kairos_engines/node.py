@@ -146,8 +146,16 @@ class Node:
         self._gone(STOP)
 
     def suspend(self) -> None:
-        """Freeze it (SIGSTOP): it keeps its connections and answers nothing."""
-        self._send(signal.SIGSTOP)
+        """Freeze it (SIGSTOP) and wait until it is: it keeps its connections and answers nothing."""
+        frozen = self._send(signal.SIGSTOP)
+
+        def stand() -> None:
+            if busy := [thread for pid in frozen for thread in running_threads(pid)]:
+                raise NotYet(f"threads {busy} still run")
+
+        until(
+            stand, STOP, f"{self} stands still"
+        )  # the signal reaches a busy machine's threads in their turn
 
     def resume(self) -> None:
         """Let a suspended one go on (SIGCONT)."""
@@ -191,6 +199,16 @@ class Node:
 
     def _returncode(self) -> int | None:
         return None if self._process is None else self._process.returncode
+
+
+def running_threads(pid: int) -> list[int]:
+    """Return the threads of a process that a SIGSTOP has not reached yet (Linux; none elsewhere)."""
+    found = []
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            if stat.read_text().rpartition(")")[2].split()[0] not in "TtZX":
+                found.append(int(stat.parent.name))
+    return found
 
 
 def identity(user: str | None) -> tuple[int, int] | None:
