@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from kairos.sansio import arun, run
+from kairos import Unsupported
+from kairos.memory import MemoryStorage, Store
+from kairos.sansio import AsyncProtocolStorage, ProtocolStorage, Steps, StorageProtocol, arun, run
+from kairos.storage import Batch, Read, Reply, Scope, Write
 
 
 class Refused(Exception):
@@ -111,3 +114,91 @@ def test_timeout_that_a_driver_has_met_is_no_cancellation() -> None:
         raise AssertionError
 
     assert asyncio.run(arun(protocol(log), impatient)) == "FIRST SECOND"
+
+
+class Remembered(StorageProtocol):
+    """The memory backend as a protocol: every method is one round trip."""
+
+    def layouts(self) -> Steps[Mapping[str, str]]:
+        found: Mapping[str, str] = yield "layouts", ()
+        return found
+
+    def record_layouts(
+        self, layouts: Mapping[str, str], options: Mapping[str, Any]
+    ) -> Steps[Mapping[str, str]]:
+        found: Mapping[str, str] = yield "record_layouts", (layouts, options)
+        return found
+
+    def forget_layouts(self, intervals: Sequence[str]) -> Steps[None]:
+        yield "forget_layouts", (intervals,)
+
+    def write(self, batch: Batch) -> Steps[None]:
+        yield "write", (batch,)
+
+    def read(self, request: Read) -> Steps[Reply]:
+        reply: Reply = yield "read", (request,)
+        return reply
+
+    def names(self, scope: Scope) -> Steps[Iterable[str]]:
+        names: Iterable[str] = yield "names", (scope,)
+        return names
+
+    def span(self, name: str, interval: str, at_least: int | None) -> Steps[tuple[int, int] | None]:
+        span: tuple[int, int] | None = yield "span", (name, interval, at_least)
+        return span
+
+    def delete(self, names: Sequence[str], scope: Scope) -> Steps[int]:
+        count: int = yield "delete", (names, scope)
+        return count
+
+
+class Sync(ProtocolStorage):
+    def __init__(self) -> None:
+        self.protocol = Remembered()
+        self._memory = MemoryStorage(Store(), "count")
+
+    def send(self, request: tuple[str, tuple[Any, ...]]) -> Any:
+        method, arguments = request
+        return getattr(self._memory, method)(*arguments)
+
+
+class Async(AsyncProtocolStorage):
+    def __init__(self) -> None:
+        self.protocol = Remembered()
+        self._memory = MemoryStorage(Store(), "count")
+
+    async def send(self, request: tuple[str, tuple[Any, ...]]) -> Any:
+        method, arguments = request
+        await asyncio.sleep(0)
+        return getattr(self._memory, method)(*arguments)
+
+
+BATCH = Batch([Write("minute", 5, None, None, {"a": 3}), Write("minute", 6, None, None, {"b": 1})], 0.0, {})
+SCOPE = {"minute": None}
+CALLS: list[tuple[str, tuple[Any, ...], Any]] = [
+    ("ready", (), None),
+    ("record_layouts", ({"minute": "60"}, {}), {"minute": "60"}),
+    ("layouts", (), {"minute": "60"}),
+    ("write", (BATCH,), None),
+    ("read", (Read(("a",), "minute", 5, 6, lambda: [5, 6]),), Reply({"a": {5: {None: 3}}})),
+    ("names", (SCOPE,), ["a", "b"]),
+    ("span", ("b", "minute", None), (6, 6)),
+    ("delete", (["a"], SCOPE), 1),
+    ("delete_all", (SCOPE,), 1),
+    ("layouts", (), {}),
+]
+
+
+def test_one_protocol_is_the_storage_of_both_sides() -> None:
+    waits, loops = Sync(), Async()
+    with asyncio.Runner() as runner:
+        for method, arguments, expected in CALLS:
+            for answer in (
+                getattr(waits, method)(*arguments),
+                runner.run(getattr(loops, method)(*arguments)),
+            ):
+                assert (sorted(answer) if method == "names" else answer) == expected, method
+        with pytest.raises(Unsupported, match="manual expiry"):
+            waits.expire({"minute": 5}, None)
+        with pytest.raises(Unsupported, match="manual expiry"):
+            runner.run(loops.expire({"minute": 5}, None))
