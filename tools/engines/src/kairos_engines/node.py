@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from attrs import define, field
@@ -160,6 +160,15 @@ class Node:
     def resume(self) -> None:
         """Let a suspended one go on (SIGCONT)."""
         self._send(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Keep it frozen for the length of a ``with`` block."""
+        self.suspend()
+        try:
+            yield
+        finally:
+            self.resume()
 
     def begin_end(self) -> None:
         """Tell it to end in the quickest way; `end` waits for it."""
