@@ -7,13 +7,15 @@ await, the coroutine awaits that has started the greenlet (``run_sync``). Locks 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import sqlalchemy as sa
 from greenlet import getcurrent  # type: ignore[import-untyped]
-from sqlalchemy.engine import URL, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 from sqlalchemy.pool import Pool
 from sqlalchemy.util import await_only, greenlet_spawn
 
@@ -25,6 +27,8 @@ from .sqlite import SQLite, set_up
 from .storage import SQLStorage
 
 __all__ = ["AsyncSQLStorage", "AsyncSQLite", "GreenletConnections", "GreenletStorage"]
+
+T = TypeVar("T")
 
 
 class GreenletLock:
@@ -67,26 +71,76 @@ def _pause(seconds: float) -> None:
     await_only(asyncio.sleep(seconds))
 
 
+class Errands:
+    """What goes on to its end though whoever waits for it is cancelled: opening a connection, giving it back.
+
+    Drivers and SQLAlchemy's pool forget a connection that they are cancelled on while they open it.
+    """
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()  # a loop alone would let them be collected
+
+    def run(self, work: Callable[..., T], *arguments: Any, undo: Callable[[T], object] | None = None) -> T:
+        """Return ``work(*arguments)``; where nobody waits for it any more, undo it."""
+        task = self._start(work, *arguments)
+        try:
+            return await_only(asyncio.shield(task))
+        except asyncio.CancelledError:
+            if undo is not None:
+                task.add_done_callback(partial(self._undo, undo))
+            raise
+
+    def _start(self, work: Callable[..., T], *arguments: Any) -> asyncio.Task[T]:
+        task = asyncio.get_running_loop().create_task(greenlet_spawn(work, *arguments))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return task
+
+    def _undo(self, undo: Callable[[T], object], task: asyncio.Task[T]) -> None:
+        if not task.cancelled() and task.exception() is None:
+            self._start(undo, task.result())
+
+    def finish(self) -> None:
+        """Wait for all that is under way."""
+        while self._running:
+            await_only(asyncio.wait(self._running))
+            await_only(asyncio.sleep(0))  # what undoes them has begun
+
+
 class GreenletConnections(Connections):
     """Connections for greenlets of one event loop."""
 
     def __init__(self, dialect: Dialect, owned: bool, keep: bool) -> None:
         super().__init__(dialect, owned, keep)
         self._pause = _pause
+        self._errands = Errands()
+
+    def _lend(self) -> Lent:
+        return self._errands.run(super()._lend, undo=super()._discard)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """Lend a SQLAlchemy connection."""
+        with self.lock if self._turns else nullcontext():
+            connection = self._errands.run(self._engine.connect, undo=Connection.close)
+            try:
+                yield connection
+            finally:
+                self._errands.run(connection.close)
 
     def _take_back(self, lent: Lent, error: BaseException, theirs: bool = False) -> None:
-        _to_the_end(super()._take_back, lent, error, theirs)
+        self._errands.run(super()._take_back, lent, error, theirs)
 
     def _put_back(self, lent: Lent) -> None:
-        _to_the_end(super()._put_back, lent)
+        self._errands.run(super()._put_back, lent)
 
     def _discard(self, lent: Lent) -> None:
-        _to_the_end(super()._discard, lent)
+        self._errands.run(super()._discard, lent)
 
-
-def _to_the_end(work: Callable[..., None], *arguments: Any) -> None:
-    """Do what must be done to its end, also if who waits for it is cancelled meanwhile."""
-    await_only(asyncio.shield(asyncio.ensure_future(greenlet_spawn(work, *arguments))))
+    def close(self) -> None:
+        """Give everything back, when what calls have left behind has ended."""
+        self._errands.finish()
+        super().close()
 
 
 class GreenletStorage(SQLStorage):
@@ -115,16 +169,6 @@ class AsyncSQLite(SQLite):
     def lock(self) -> Lock:
         """Return the lock of the pool."""
         return _locks.setdefault(self.engine.pool, GreenletLock())
-
-    def lend(self) -> Lent:
-        """Check a connection out of the pool."""
-        checkout = self.engine.raw_connection()
-        try:
-            cursor = checkout.cursor()
-        except BaseException:
-            _to_the_end(checkout.close)
-            raise
-        return Lent(checkout, cursor)
 
     def _driver(self, cursor: Any) -> Any:
         return cursor._connection

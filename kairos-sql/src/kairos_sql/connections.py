@@ -209,13 +209,16 @@ class Connections:
                 self._open += 1
         lent = None
         try:
-            lent = self._dialect.lend()
+            lent = self._lend()
             if self._keep and self._owned:
                 self._dialect.keep(lent)
         finally:
             if lent is None:
                 self._closed_one()
         return lent
+
+    def _lend(self) -> Lent:
+        return self._dialect.lend()
 
     def _give(self, lent: Lent) -> None:
         """Take a connection back that is well."""
