@@ -192,9 +192,12 @@ class Connections:
                 if found is None:
                     continue
                 lent = found
-            if self._dialect.usable(lent):
+            if self._usable(lent):
                 return lent
             self._discard(lent)
+
+    def _usable(self, lent: Lent) -> bool:
+        return self._dialect.usable(lent)
 
     def _new(self) -> Lent | None:
         """Open a connection; None: wait no longer, one has come back."""
@@ -202,9 +205,11 @@ class Connections:
             with self._free:
                 if self._open >= self._most:
                     self._waiting += 1  # before the look: who gives one back looks after that
-                    if not self._idle:
-                        self._free.wait(1.0)
-                    self._waiting -= 1
+                    try:
+                        if not self._idle:
+                            self._free.wait(1.0)
+                    finally:
+                        self._waiting -= 1
                     return None
                 self._open += 1
         lent = None
