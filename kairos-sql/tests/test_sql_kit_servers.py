@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from kairos_conformance import Suite
+from kairos_conformance.laws.asynchronous import AsyncioLaws
 from kairos_conformance.laws.concurrency import ConcurrencyLaws
 from kairos_conformance.laws.counts import CountLaws
 from kairos_conformance.laws.faults import FaultLaws
@@ -51,6 +52,13 @@ class Server:
 
     @pytest.fixture(scope="class")
     @classmethod
+    def async_target(cls, address):
+        """The same database; the scheme alone takes the driver for asyncio."""
+        url = address.set(drivername=address.get_backend_name(), query={})
+        return url.render_as_string(hide_password=False)
+
+    @pytest.fixture(scope="class")
+    @classmethod
     def proxy(cls, address):
         with Proxy(address.host, address.port) as proxy:
             yield address.set(port=proxy.port).render_as_string(hide_password=False), proxy
@@ -70,16 +78,18 @@ class Server:
 class DriverLaws(ValueLaws, CountLaws, ConcurrencyLaws, FaultLaws):
     """What goes through a driver in a way of its own: values, sums, threads, errors."""
 
+    sides: ClassVar = ("sync",)
+
 
 Driver = Suite if WHOLE else DriverLaws
 
 
 class TestPostgreSQL(Server, Suite):
-    """Numbers, through psycopg."""
+    """Numbers, through psycopg, on both its sides."""
 
 
 class TestMariaDB(Server, Suite):
-    """Numbers, through mysqlclient."""
+    """Numbers, through mysqlclient, and asyncmy on the asyncio side."""
 
     server = ("mariadb", "mysql+mysqldb")
 
@@ -88,6 +98,14 @@ class TestMySQL(Server, Suite):
     """Numbers, through PyMySQL."""
 
     server = ("mysql", "mysql+pymysql")
+    sides: ClassVar = ("sync",)
+
+
+class TestMySQLAsyncmy(Server, AsyncioLaws, ValueLaws, CountLaws):
+    """Numbers, through asyncmy: what differs from MariaDB."""
+
+    server = ("mysql", "mysql+pymysql")
+    sides: ClassVar = ("asyncio",)
 
 
 class TestPostgreSQLTexts(Server, Driver):

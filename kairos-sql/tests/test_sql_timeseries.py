@@ -28,10 +28,17 @@ def test_the_backend_is_found_by_the_engine(timeseries):
     engine.dispose()
 
 
-@pytest.mark.parametrize("url", ["postgresql://h/d", "mysql://h/d", "postgresql+asyncpg://h/d"])
-def test_asyncio_is_declared_for_sqlite_alone(url):
+@pytest.mark.parametrize("url", ["mssql+pyodbc://h/d", "oracle+oracledb://h/d"])
+def test_a_database_without_an_asyncio_side_names_those_that_have_one(url):
     one = AsyncTimeseries(url, intervals={"minute": {"step": 60}})
-    with pytest.raises(Unsupported, match="kairos-sql"):
+    with pytest.raises(Unsupported, match=r"kairos-sql does asyncio with .*psycopg"):
+        asyncio.run(one.open())
+
+
+@pytest.mark.parametrize("url", ["postgresql+psycopg2://h/d", "mysql+pymysql://h/d", "mariadb+mysqldb://h/d"])
+def test_a_sync_driver_of_a_server_names_those_for_asyncio(url):
+    one = AsyncTimeseries(url, intervals={"minute": {"step": 60}})
+    with pytest.raises(InvalidType, match=r"is for kairos\.Timeseries; AsyncTimeseries takes .*asyncmy"):
         asyncio.run(one.open())
 
 

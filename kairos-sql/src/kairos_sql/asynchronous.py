@@ -7,131 +7,113 @@ await, the coroutine awaits that has started the greenlet (``run_sync``). Locks 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-from weakref import WeakKeyDictionary
 
-import sqlalchemy as sa
-from greenlet import getcurrent  # type: ignore[import-untyped]
-from sqlalchemy.engine import URL, Engine
-from sqlalchemy.pool import Pool
-from sqlalchemy.util import await_only, greenlet_spawn
+from attrs import define
+from sqlalchemy.util import greenlet_spawn
 
 from kairos.storage import AsyncStorage, Batch, Capabilities, Read, Reply, Scope
 
-from .connections import Connections
-from .dialects import Dialect, Lent, Lock
-from .sqlite import SQLite, set_up
-from .storage import SQLStorage
+from .greenlets import Errands, GreenletConnections
+from .storage import LOOK_AGAIN, SQLStorage
 
-__all__ = ["AsyncSQLStorage", "AsyncSQLite", "GreenletConnections", "GreenletStorage"]
+__all__ = ["AsyncSQLStorage", "GreenletStorage"]
 
-
-class GreenletLock:
-    """A reentrant lock for greenlets: who waits lets the event loop run."""
-
-    def __init__(self) -> None:
-        self._lock = asyncio.Lock()
-        self._owner: Any = None
-        self._depth = 0
-
-    def acquire(self, blocking: bool = True) -> bool:
-        """Take it; return whether it was free."""
-        me = getcurrent()
-        if self._owner is not me:
-            if not blocking and self._lock.locked():
-                return False
-            await_only(self._lock.acquire())
-            self._owner = me
-        self._depth += 1
-        return True
-
-    def release(self) -> None:
-        """Give it back."""
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-            self._lock.release()
-
-    def __enter__(self) -> None:
-        self.acquire()
-
-    def __exit__(self, *_: Any) -> None:
-        self.release()
-
-
-_locks: WeakKeyDictionary[Pool, GreenletLock] = WeakKeyDictionary()
-
-
-def _pause(seconds: float) -> None:
-    await_only(asyncio.sleep(seconds))
-
-
-class GreenletConnections(Connections):
-    """Connections for greenlets of one event loop."""
-
-    def __init__(self, dialect: Dialect, owned: bool, keep: bool) -> None:
-        super().__init__(dialect, owned, keep)
-        self._pause = _pause
-
-    def _take_back(self, lent: Lent, error: BaseException, theirs: bool = False) -> None:
-        _to_the_end(super()._take_back, lent, error, theirs)
-
-    def _put_back(self, lent: Lent) -> None:
-        _to_the_end(super()._put_back, lent)
-
-    def _discard(self, lent: Lent) -> None:
-        _to_the_end(super()._discard, lent)
-
-
-def _to_the_end(work: Callable[..., None], *arguments: Any) -> None:
-    """Do what must be done to its end, also if who waits for it is cancelled meanwhile."""
-    await_only(asyncio.shield(asyncio.ensure_future(greenlet_spawn(work, *arguments))))
+_MOST = 256
+"""How many batches are stored together at most: what is planned for them holds the loop."""
 
 
 class GreenletStorage(SQLStorage):
-    """The storage in a greenlet: each write is a transaction, as cancelling one must not touch another."""
+    """The storage, whose methods run in greenlets."""
 
-    def write(self, batch: Batch) -> None:
-        """Store a batch."""
-        self._store([batch], _nothing)
+    @property
+    def errands(self) -> Errands:
+        """What goes on to its end."""
+        connections = self._connections
+        assert isinstance(connections, GreenletConnections)
+        return connections.errands
+
+    def store(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
+        """Store batches in one transaction; alone, each for itself, if one of them is refused. Return their errors."""
+        try:
+            if time.monotonic() - self._looked > LOOK_AGAIN:
+                self._look_again()
+            self._store(batches, _nothing)
+        except Exception as error:
+            if len(batches) > 1 and self._refused(error):
+                return [self.store([batch])[0] for batch in batches]
+            return [error] * len(batches)
+        return [None] * len(batches)
 
 
 def _nothing() -> None:
     return None
 
 
-class AsyncSQLite(SQLite):
-    """SQLite through aiosqlite, which runs the standard library's driver in a thread of its own."""
+@define(eq=False)
+class _Ticket:
+    batch: Batch
+    answer: asyncio.Future[None]
 
-    @staticmethod
-    def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
-        """Return an engine whose every connection is set up."""
-        engine = SQLite.create_engine(url, client_config)
-        sa.event.remove(engine, "connect", set_up)
-        sa.event.listen(engine, "connect", _set_up)
-        return engine
 
-    def lock(self) -> Lock:
-        """Return the lock of the pool."""
-        return _locks.setdefault(self.engine.pool, GreenletLock())
+class Commits:
+    """Group commit: writes of coroutines that wait for their turn are stored together, in one transaction.
 
-    def lend(self) -> Lent:
-        """Check a connection out of the pool."""
-        checkout = self.engine.raw_connection()
+    A group is stored by a task of its own: cancelling one who waits for it does not touch the others. A write that
+    finds nothing under way is stored by its own coroutine, which may be cancelled.
+    """
+
+    def __init__(self, storage: GreenletStorage) -> None:
+        self._storage = storage
+        self._busy = False
+        self._waiting: deque[_Ticket] = deque()
+
+    async def write(self, batch: Batch) -> None:
+        """Store a batch, with whatever else waits."""
+        if self._busy:
+            ticket = _Ticket(batch, asyncio.get_running_loop().create_future())
+            self._waiting.append(ticket)
+            await ticket.answer
+            return
+        self._busy = True
         try:
-            cursor = checkout.cursor()
-        except BaseException:
-            _to_the_end(checkout.close)
-            raise
-        return Lent(checkout, cursor)
+            (error,) = await greenlet_spawn(self._storage.store, (batch,))
+        finally:
+            self._go_on()
+        if error is not None:
+            raise error
 
-    def _driver(self, cursor: Any) -> Any:
-        return cursor._connection
+    def _go_on(self) -> None:
+        if self._waiting:
+            self._storage.errands.start(self._lead)
+        else:
+            self._busy = False
 
-
-def _set_up(connection: Any, record: Any) -> None:
-    set_up(connection, record, _pause)
+    def _lead(self) -> None:
+        """Store what waits: a group, and who comes next starts the next one."""
+        tickets: list[_Ticket] = []
+        while self._waiting and len(tickets) < _MOST:
+            ticket = self._waiting.popleft()
+            if not ticket.answer.done():  # else it was cancelled
+                tickets.append(ticket)
+        errors: Sequence[Exception | None] = []
+        try:
+            if tickets:
+                errors = self._storage.store([ticket.batch for ticket in tickets])
+        finally:
+            self._go_on()
+            for ticket, error in zip(tickets, errors, strict=False):
+                if ticket.answer.done():
+                    continue
+                if error is None:
+                    ticket.answer.set_result(None)
+                else:
+                    ticket.answer.set_exception(error)
+            for ticket in tickets[len(errors) :]:
+                ticket.answer.cancel()  # as the task was, which stored them
 
 
 class AsyncSQLStorage(AsyncStorage):
@@ -143,8 +125,9 @@ class AsyncSQLStorage(AsyncStorage):
         The storage whose methods are run in greenlets.
     """
 
-    def __init__(self, storage: SQLStorage) -> None:
+    def __init__(self, storage: GreenletStorage) -> None:
         self._storage = storage
+        self._commits = Commits(storage)
 
     @property
     def capabilities(self) -> Capabilities:  # type: ignore[override]  # of the storage, which learns in ready()
@@ -170,8 +153,8 @@ class AsyncSQLStorage(AsyncStorage):
         await greenlet_spawn(self._storage.forget_layouts, intervals)
 
     async def write(self, batch: Batch) -> None:
-        """Store a batch in one transaction."""
-        await greenlet_spawn(self._storage.write, batch)
+        """Store a batch, with those of coroutines that wait, in one transaction."""
+        await self._commits.write(batch)
 
     async def read(self, request: Read) -> Reply:
         """Return the rows of a range."""

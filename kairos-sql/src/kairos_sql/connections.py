@@ -192,9 +192,12 @@ class Connections:
                 if found is None:
                     continue
                 lent = found
-            if self._dialect.usable(lent):
+            if self._usable(lent):
                 return lent
             self._discard(lent)
+
+    def _usable(self, lent: Lent) -> bool:
+        return self._dialect.usable(lent)
 
     def _new(self) -> Lent | None:
         """Open a connection; None: wait no longer, one has come back."""
@@ -202,20 +205,25 @@ class Connections:
             with self._free:
                 if self._open >= self._most:
                     self._waiting += 1  # before the look: who gives one back looks after that
-                    if not self._idle:
-                        self._free.wait(1.0)
-                    self._waiting -= 1
+                    try:
+                        if not self._idle:
+                            self._free.wait(1.0)
+                    finally:
+                        self._waiting -= 1
                     return None
                 self._open += 1
         lent = None
         try:
-            lent = self._dialect.lend()
+            lent = self._lend()
             if self._keep and self._owned:
                 self._dialect.keep(lent)
         finally:
             if lent is None:
                 self._closed_one()
         return lent
+
+    def _lend(self) -> Lent:
+        return self._dialect.lend()
 
     def _give(self, lent: Lent) -> None:
         """Take a connection back that is well."""

@@ -11,7 +11,7 @@ from kairos.errors import BackendNotFound
 
 from .dialects import Dialect
 
-__all__ = ["dialect_for", "with_async_driver", "with_driver"]
+__all__ = ["async_dialect_for", "dialect_for", "with_async_driver", "with_driver"]
 
 _PREFERRED = {
     "postgresql": (("psycopg", "psycopg"),),
@@ -41,24 +41,51 @@ def with_driver(url: URL) -> URL:
     )
 
 
-_ASYNC = {"sqlite": ("aiosqlite", "aiosqlite")}
-"""Scheme -> (module, driver) for asyncio."""
+_ASYNC = {
+    "sqlite": ("aiosqlite", "aiosqlite", "aiosqlite"),
+    "postgresql": ("psycopg", "psycopg_async", "asyncio-postgresql"),
+    "mysql": ("asyncmy", "asyncmy", "asyncmy"),
+    "mariadb": ("asyncmy", "asyncmy", "asyncmy"),
+}
+"""Scheme -> (module, driver, extra of kairos-sql) for asyncio."""
 
 
 def with_async_driver(url: URL) -> URL | None:
-    """Return a URL that names the asynchronous driver, if it names none; None if kairos knows of none."""
+    """Return a URL that names the asynchronous driver, if it names none; None if kairos knows of none.
+
+    psycopg's driver has both sides.
+    """
     known = _ASYNC.get(url.get_backend_name())
     if known is None:
         return None
-    if "+" in url.drivername:
+    module, driver, extra = known
+    name, _, asked = url.drivername.partition("+")
+    if asked not in ("", module):
         return url
-    module, driver = known
-    if find_spec(module) is None:
+    if find_spec(module) is None or find_spec("greenlet") is None:
         raise BackendNotFound(
-            f"{url.drivername}:// needs a driver ({module}) with AsyncTimeseries: "
-            f"pip install 'kairos-sql[{module}]'"
+            f"{name}:// needs {module} and greenlet with AsyncTimeseries: pip install 'kairos-sql[{extra}]'"
         )
-    return url.set(drivername=f"{url.drivername}+{driver}")
+    return url.set(drivername=f"{name}+{driver}")
+
+
+def async_dialect_for(name: str, driver: str) -> type[Dialect] | None:
+    """Return our dialect for one of SQLAlchemy's that is asynchronous; None if kairos has none."""
+    if os.environ.get(_FALLBACK):
+        return None
+    if (name, driver) == ("sqlite", "aiosqlite"):
+        from .asynchronous_sqlite import AsyncSQLite
+
+        return AsyncSQLite
+    if (name, driver) == ("postgresql", "psycopg"):
+        from .asynchronous_postgresql import AsyncPostgreSQL
+
+        return AsyncPostgreSQL
+    if name in ("mysql", "mariadb") and driver == "asyncmy":
+        from .asynchronous_mysql import AsyncMySQL
+
+        return AsyncMySQL
+    return None
 
 
 def dialect_for(name: str, driver: str) -> type[Dialect]:

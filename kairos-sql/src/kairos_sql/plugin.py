@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
@@ -13,12 +13,17 @@ from kairos.storage import AsyncStorage, Config
 
 from .connections import Connections
 from .dialects import Dialect
-from .drivers import dialect_for, with_async_driver, with_driver
+from .drivers import async_dialect_for, dialect_for, with_async_driver, with_driver
 from .schema_names import INTERVAL_LENGTH, LAYOUTS
 from .storage import SQLStorage
 from .values import column_type
 
 __all__ = ["kairos_open", "kairos_open_async"]
+
+
+S = TypeVar("S", bound=SQLStorage)
+
+_ASYNC_DRIVERS = "sqlite+aiosqlite://, postgresql+psycopg://, mysql+asyncmy:// or mariadb+asyncmy://"
 
 
 @hookimpl
@@ -29,7 +34,7 @@ def kairos_open(target: Any, config: Config) -> SQLStorage | None:
     if isinstance(target, Engine):
         dialect = dialect_for(target.dialect.name, target.dialect.driver)
         own = dialect(target)
-        return _storage(own, config, Connections(own, False, False))
+        return _storage(own, config, Connections(own, False, False), SQLStorage)
     if type(target).__module__.partition(".")[0] != "sqlalchemy":
         return None
     hint = "it is for kairos.AsyncTimeseries" if type(target).__name__ == "AsyncEngine" else "pass its Engine"
@@ -38,45 +43,56 @@ def kairos_open(target: Any, config: Config) -> SQLStorage | None:
 
 @hookimpl
 def kairos_open_async(target: Any, config: Config) -> AsyncStorage | None:
-    """Open URLs of SQLite, and SQLAlchemy's AsyncEngine with aiosqlite, for asyncio."""
+    """Open URLs of dialects with a driver for asyncio, and SQLAlchemy's AsyncEngine, for asyncio."""
     if isinstance(target, str | URL):
-        try:
-            asked = make_url(target)
-            url = with_async_driver(asked)
-            is_async = (url or asked).get_dialect().is_async  # of a database that SQLAlchemy knows
-        except (ArgumentError, NoSuchModuleError, ValueError):
-            return None
-        if url is None:
-            raise Unsupported(
-                f"the backend kairos-sql does asyncio with sqlite:// alone, so far; got {asked.drivername}://"
-            )
-        if not is_async:
-            raise InvalidType(
-                f"the driver {url.get_driver_name()} is for kairos.Timeseries; AsyncTimeseries takes sqlite:// or "
-                "sqlite+aiosqlite://"
-            )
-    elif type(target).__module__.partition(".")[0] != "sqlalchemy":
+        return _open_async_url(target, config)
+    if type(target).__module__.partition(".")[0] != "sqlalchemy":
         return None
-    elif type(target).__name__ != "AsyncEngine":
+    if type(target).__name__ != "AsyncEngine":
         hint = "it is for kairos.Timeseries" if isinstance(target, Engine) else "pass its AsyncEngine"
         raise InvalidType(
             f"target must be a URL or a SQLAlchemy AsyncEngine; got {type(target).__name__}: {hint}"
         )
-    elif target.dialect.name != "sqlite":
-        raise Unsupported(
-            f"the backend kairos-sql does asyncio with SQLite alone, so far; got an engine of {target.dialect.name}"
-        )
-    if dialect_for("sqlite", "pysqlite").__name__ == "Generic":
-        raise Unsupported("the backend kairos-sql's fallback does not do asyncio; use Timeseries")
-    from .asynchronous import AsyncSQLite, AsyncSQLStorage, GreenletConnections, GreenletStorage
+    engine: Engine = target.sync_engine
+    return _async_storage(_async_dialect(engine.dialect)(engine), config, False)
 
-    if not isinstance(target, str | URL):
-        dialect, owned = AsyncSQLite(target.sync_engine), False
-    else:
-        assert url is not None
-        dialect, owned = AsyncSQLite(AsyncSQLite.create_engine(url, config.client_config)), True
-    storage = _storage(dialect, config, GreenletConnections(dialect, owned, False), GreenletStorage)
-    return AsyncSQLStorage(storage)
+
+def _open_async_url(target: str | URL, config: Config) -> AsyncStorage | None:
+    try:
+        asked = make_url(target)
+        url = with_async_driver(asked)
+        engine_dialect = (url or asked).get_dialect()  # of a database that SQLAlchemy knows
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        return None
+    if url is not None and not engine_dialect.is_async:
+        name = url.get_backend_name()
+        raise InvalidType(
+            f"the driver {url.get_driver_name()} is for kairos.Timeseries; AsyncTimeseries takes {name}://, "
+            f"{_ASYNC_DRIVERS}"
+        )
+    kind = _async_dialect(engine_dialect)
+    assert url is not None, asked
+    keep = not any(key.startswith(("pool", "max_overflow")) for key in config.client_config)
+    engine = kind.create_engine(url, config.client_config)
+    return _async_storage(kind(engine), config, True, keep)
+
+
+def _async_dialect(engine_dialect: Any) -> type[Dialect]:
+    kind = async_dialect_for(engine_dialect.name, engine_dialect.driver)
+    if kind is None:
+        raise Unsupported(
+            f"the backend kairos-sql does asyncio with {_ASYNC_DRIVERS}; "
+            f"got {engine_dialect.name}+{engine_dialect.driver}: use Timeseries"
+        )
+    return kind
+
+
+def _async_storage(dialect: Dialect, config: Config, owned: bool, keep: bool = False) -> AsyncStorage:
+    from .asynchronous import AsyncSQLStorage, GreenletStorage
+    from .greenlets import GreenletConnections
+
+    connections = GreenletConnections(dialect, owned, keep)
+    return AsyncSQLStorage(_storage(dialect, config, connections, GreenletStorage))
 
 
 def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
@@ -100,16 +116,16 @@ def _open_url(target: str | URL, config: Config) -> SQLStorage | None:
     engine = kind.create_engine(url, config.client_config)
     try:
         dialect = kind(engine)
-        storage = _storage(dialect, config, Connections(dialect, True, keep and kind.keeps_connections))
+        storage = _storage(
+            dialect, config, Connections(dialect, True, keep and kind.keeps_connections), SQLStorage
+        )
     finally:
         if storage is None:
             engine.dispose()
     return storage
 
 
-def _storage(
-    dialect: Dialect, config: Config, connections: Connections, storage: type[SQLStorage] = SQLStorage
-) -> SQLStorage:
+def _storage(dialect: Dialect, config: Config, connections: Connections, storage: type[S]) -> S:
     string_length = _length(config, "string_length", 255)
     text_length = _length(config, "text_length", 32_768)
     longest = dialect.longest_name

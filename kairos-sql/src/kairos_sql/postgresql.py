@@ -25,7 +25,7 @@ from .server import Server, compare_key, compare_numbering, without_limit
 from .statements import bound
 from .types import is_exact
 
-__all__ = ["PostgreSQL"]
+__all__ = ["PostgreSQL", "listened"]
 
 _SHOWN = {
     **{name: name for name in ("BIGINT", "BYTEA", "DOUBLE PRECISION", "NUMERIC", "TEXT")},
@@ -62,14 +62,7 @@ class PostgreSQL(Server):
     @staticmethod
     def create_engine(url: URL, client_config: dict[str, Any]) -> Engine:
         """Return an engine whose connections kairos keeps."""
-        engine = sa.create_engine(url, **without_limit(client_config))
-
-        @sa.event.listens_for(engine, "connect")
-        def connected(connection: Any, _: Any) -> None:
-            if _is_pooled(connection) and connection.prepare_threshold == _DEFAULT_THRESHOLD:
-                connection.prepare_threshold = None
-
-        return engine
+        return listened(sa.create_engine(url, **without_limit(client_config)), PostgreSQL.waiting)
 
     @property
     def engine_dialect(self) -> EngineDialect:
@@ -88,7 +81,7 @@ class PostgreSQL(Server):
                 f"kairos keeps any text and needs a database with encoding UTF8; got one with {encoding}"
             )
         self._compiling = self.engine_dialect
-        self._pooled = _is_pooled(connection.connection.dbapi_connection)
+        self._pooled = _is_pooled(self.waiting(connection.connection.dbapi_connection))
 
     # Connections
 
@@ -102,7 +95,7 @@ class PostgreSQL(Server):
             raise
 
     def _set_up(self, checkout: Any) -> Lent:
-        connection = checkout.dbapi_connection
+        connection = self.waiting(checkout.dbapi_connection)
         cursor = connection.cursor(binary=self._known)
         # Else each size of a number would make a prepared statement of its own
         cursor.adapters.register_dumper(int, Int8Dumper)
@@ -126,6 +119,11 @@ class PostgreSQL(Server):
 
         lent.leave = leave
         return lent
+
+    @staticmethod
+    def waiting(connection: Any) -> Any:
+        """Return a DBAPI connection with the methods of psycopg's that waits."""
+        return connection
 
     def begin(self, lent: Lent) -> None:
         """Begin a transaction; without autocommit the driver does so itself."""
@@ -283,6 +281,18 @@ class PostgreSQL(Server):
     def keeps_bound(self, sql: TypeEngine[Any], bound: Any) -> bool:
         """Whether the column has room for a value of a known type."""
         return keeps_bound(sql, bound)
+
+
+def listened(engine: Engine, waiting: Callable[[Any], Any]) -> Engine:
+    """Return an engine that prepares nothing behind a pooler."""
+
+    @sa.event.listens_for(engine, "connect")
+    def connected(given: Any, _: Any) -> None:
+        connection = waiting(given)
+        if _is_pooled(connection) and connection.prepare_threshold == _DEFAULT_THRESHOLD:
+            connection.prepare_threshold = None
+
+    return engine
 
 
 def _is_pooled(connection: Any) -> bool:

@@ -67,13 +67,17 @@ class Server(Dialect):
         idle, lent.idle_since = now - lent.idle_since, now
         try:
             if lent.has_news is None:
-                lent.has_news = _has_news(self.descriptor(lent.checkout.dbapi_connection))
+                lent.has_news = self.news(lent.checkout.dbapi_connection)
             if idle < _STALE and not lent.has_news():
                 return True
             self.ping(lent)
         except Exception:  # whatever it says: this one is not to be used
             return False
         return True
+
+    def news(self, connection: Any) -> Callable[[], Any]:
+        """Return what tells whether a DBAPI connection has something to say."""
+        return _has_news(self.descriptor(connection))
 
     def descriptor(self, connection: Any) -> int:
         """Return the number of a DBAPI connection's socket."""
