@@ -47,6 +47,8 @@ class Place:
         The event loop of the asyncio side.
     log
         What the law did.
+    chosen
+        The sides that the suite asks for.
     """
 
     target: Any
@@ -56,19 +58,30 @@ class Place:
     side: str = "sync"
     loop: Loop = Factory(Loop)
     log: Log = Factory(Log)
+    chosen: tuple[str, ...] = SIDES
     _capabilities: dict[str, Capabilities] = Factory(dict)
     _sides: tuple[str, ...] = ()
 
     def on(self, side: str) -> Place:
         """Return the same place, to be used on a side; generated laws try less on the second one."""
-        profile = self.profile if side == "sync" else self.profile.second()
-        return self if side == self.side else evolve(self, side=side, profile=profile)
+        if side == self.side:
+            return self
+        second = side == "asyncio" and "sync" in self.chosen
+        return evolve(self, side=side, profile=self.profile.second() if second else self.profile)
 
-    def sides(self) -> tuple[str, ...]:
+    def backend_sides(self) -> tuple[str, ...]:
         """Return the sides that the backend has: that ``kairos_open_async`` exists is the declaration."""
         if not self._sides:
             self._sides = SIDES if self._opens_for_asyncio() else SIDES[:1]
         return self._sides
+
+    def sides(self) -> tuple[str, ...]:
+        """Return the sides that the laws are tried on: those that the backend has and the suite asks for."""
+        if self.chosen == SIDES[:1]:
+            return self.chosen  # nothing is opened to find out
+        sides = tuple(side for side in self.backend_sides() if side in self.chosen)
+        assert sides, f"the suite asks for {self.chosen}; the backend has {self.backend_sides()}"
+        return sides
 
     def _opens_for_asyncio(self) -> bool:
         if self.async_target is None:

@@ -15,7 +15,7 @@ import pytest
 import kairos
 from kairos.errors import Closed, Unsupported
 
-from ..law import INAPPLICABLE, Absent, law
+from ..law import INAPPLICABLE, UNDECLARED, Absent, law
 from ..moments import Clock
 from ..place import Place
 from .base import BOTH, NOW, ONE, Laws, Undeclared, opening, refused
@@ -30,8 +30,19 @@ POINTS = 200
 """At how many awaits one short call is cancelled at most."""
 
 
+Coroutines = Absent | None
+"""Present, or noted as absent."""
+
+
 class AsyncioLaws(Laws):
     """Coroutines."""
+
+    @pytest.fixture
+    def coroutines(self, request: pytest.FixtureRequest, place: Place) -> Coroutines:
+        """Let a law be about the asyncio side; absent where the backend has none, or the suite leaves it out."""
+        if "asyncio" not in place.chosen:
+            return Absent(request, INAPPLICABLE, "not on the asyncio side")
+        return None if "asyncio" in place.sides() else Absent(request, UNDECLARED, "asyncio")
 
     @law(
         "asyncio is declared by its hook: without it AsyncTimeseries opens as Unsupported",
@@ -41,7 +52,7 @@ class AsyncioLaws(Laws):
     )
     def test_asyncio_declared(self, place: Place, kind: str, undeclared: Undeclared) -> None:
         """Open with AsyncTimeseries, or see it refused."""
-        if "asyncio" in place.sides():
+        if "asyncio" in place.backend_sides():
             place.on("asyncio").opened(kind, ONE.specs).close()
             return
         undeclared("asyncio")
@@ -51,11 +62,9 @@ class AsyncioLaws(Laws):
 
     @law("It opens at the first await, and after close every call raises Closed", "§7", "Opening", once=True)
     def test_first_await(
-        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+        self, place: Place, kind: str, clock: Clock, tag: str, coroutines: Coroutines
     ) -> None:
         """Call without opening; open twice; close before opening, and twice."""
-        if _lacks_asyncio(place, undeclared):
-            return
         value = place.samples(kind, 1)[0]
 
         async def main() -> None:
@@ -118,11 +127,9 @@ class AsyncioLaws(Laws):
         once=True,
     )
     def test_coroutines(
-        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+        self, place: Place, kind: str, clock: Clock, tag: str, coroutines: Coroutines
     ) -> None:
         """Gather n writers of m values each, with readers between them."""
-        if _lacks_asyncio(place, undeclared):
-            return
         batches = batches_of(place, kind, place.profile.writers, place.profile.writes)
         place.log.own = _script(place, kind, tag)
 
@@ -159,11 +166,9 @@ class AsyncioLaws(Laws):
 
     @law("Sync and async handles on one place see each other's writes", "§1, §7", "Coroutines", once=True)
     def test_both_sides(
-        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+        self, place: Place, kind: str, clock: Clock, tag: str, coroutines: Coroutines
     ) -> None:
         """Write through each in turn, read through the other."""
-        if _lacks_asyncio(place, undeclared):
-            return
         with (
             place.pair(kind, BOTH, clock) as one,
             place.on("asyncio").pair(kind, BOTH, clock) as two,
@@ -179,11 +184,9 @@ class AsyncioLaws(Laws):
     @law("Cancelling loses nothing acknowledged, and the next call works", "§3, §7", "Coroutines", once=True)
     @pytest.mark.parametrize("kind", ["count", "series"])
     def test_cancelling(
-        self, place: Place, kind: str, clock: Clock, tag: str, undeclared: Undeclared
+        self, place: Place, kind: str, clock: Clock, tag: str, coroutines: Coroutines
     ) -> None:
         """Cancel writers at ever later moments; a total lies between what was acknowledged and what was begun."""
-        if _lacks_asyncio(place, undeclared):
-            return
         value = place.samples(kind, 1)[0]
         begun, acknowledged = 0, 0
 
@@ -296,11 +299,3 @@ def _script(place: Place, kind: str, tag: str) -> list[str]:
         "row = asyncio.run(main())",
         f"assert {size} == 100, row",
     ]
-
-
-def _lacks_asyncio(place: Place, undeclared: Undeclared) -> bool:
-    """Note that asyncio is not declared, if so."""
-    if "asyncio" in place.sides():
-        return False
-    undeclared("asyncio")
-    return True

@@ -17,7 +17,7 @@ from ..kinds import KINDS
 from ..law import NOW, UNDECLARED, Absent
 from ..moments import Clock
 from ..names import fresh_tag
-from ..place import Place
+from ..place import SIDES, Place
 from ..profiles import chosen
 from ..workers import begin, context
 
@@ -54,6 +54,10 @@ class Laws:
     profile: ClassVar[str | None] = None
     """The profile of this class, whatever the environment says: ``"quick"`` for one more variant of a backend."""
 
+    sides: ClassVar[tuple[str, ...]] = SIDES
+    """The sides that the laws are tried on, if the backend has them: ``("sync",)`` for a variant of a backend whose
+    asyncio side is tried at length elsewhere, ``("asyncio",)`` for one of its asyncio side."""
+
     @classmethod
     def options_for(cls, kind: str) -> Mapping[str, Any]:
         """Return keywords for a kind; override it where kinds need different ones."""
@@ -75,7 +79,13 @@ class Laws:
     @classmethod
     def place(cls, request: pytest.FixtureRequest, target: Any, async_target: Any) -> Iterator[Place]:
         """Give the place under test."""
-        place = Place(target, cls.options_for, chosen(request.config, cls.profile), async_target)
+        if not cls.sides or not set(cls.sides) <= set(SIDES):
+            raise pytest.UsageError(
+                f"the suite's sides are {cls.sides!r}; they can be {SIDES}, or one of them"
+            )
+        sides = tuple(side for side in SIDES if side in cls.sides)
+        profile = chosen(request.config, cls.profile)
+        place = Place(target, cls.options_for, profile, async_target, chosen=sides)
         yield place
         place.loop.close()
 
