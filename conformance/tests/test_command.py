@@ -60,6 +60,33 @@ def test_each_seed_is_told_in_a_line_and_the_first_that_fails_in_full(tmp_path):
     assert "seed 2" not in run.stdout
 
 
+TWO = ("-k", "test_list or test_kinds_never_share")
+
+
+def test_a_place_that_takes_one_kind_is_tried_with_a_place_for_each(tmp_path):
+    run = command("single://prefix", *TWO, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.startswith(
+        "The place refuses a second kind: each kind is tried with prefix='kit_KIND'."
+    )
+    assert "2 laws: 10 held" in run.stdout
+
+
+def test_an_option_that_keeps_kinds_apart_is_asked_for_where_none_is_known(tmp_path):
+    run = command("single://shop", *TWO, cwd=tmp_path)
+    assert run.returncode == 2
+    assert "-o NAME=kit_{kind}" in run.stderr
+    run = command("single://shop", *TWO, "-o", "shop=mine-{kind}", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+@pytest.mark.parametrize("name", ["redis", "mongo", "postgresql"])
+def test_the_url_of_a_server_is_enough(engine, name, tmp_path):
+    run = command(engine(name).url, *TWO, cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "2 laws: 10 held" in run.stdout
+
+
 def test_a_place_that_cannot_be_opened_is_said_once_without_its_password(tmp_path):
     run = command("nobody://user:secret@host/db", cwd=tmp_path)
     assert run.returncode == 2

@@ -13,10 +13,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-import kairos
-from kairos.errors import KairosError
-from kairos.plugins import redact
-
 from .kinds import KINDS
 from .profiles import PROFILES
 
@@ -54,7 +50,8 @@ def _run(arguments: list[str]) -> int:
         action="append",
         default=[],
         type=_option,
-        help="an option of the timeseries; the value is a Python literal, else text (may be repeated)",
+        help="an option of the timeseries; the value is a Python literal, else text, in which {kind} stands for"
+        " the kind (may be repeated)",
     )
     parser.add_argument("-k", metavar="LAWS", help="only laws whose test's name matches, as in pytest")
     parser.add_argument("-x", "--exitfirst", action="store_true", help="stop at the first law that fails")
@@ -63,14 +60,18 @@ def _run(arguments: list[str]) -> int:
     seeds.add_argument("--seed", type=int, help="generate other examples than the usual ones: this seed's")
     seeds.add_argument("--seeds", type=int, metavar="N", help="run with the seeds 1 to N, until one fails")
     asked = parser.parse_args(arguments)
-    options = dict(asked.option)
-    if not _opens(asked.url, options):
+    import pytest  # here, not above: whoever makes a project needs none of it
+
+    from .apart import CannotOpen, opened_apart
+    from .asked import Asked
+
+    try:
+        options = opened_apart(Asked(asked.url, dict(asked.option)))
+    except CannotOpen as error:
+        print(error, file=sys.stderr)
         return 2
     if asked.seeds is not None:
         return _with_seeds(asked.seeds, arguments)
-    import pytest  # from here on: whoever makes a project needs none of it
-
-    from .asked import Asked
 
     with tempfile.TemporaryDirectory(prefix="kairos-conformance-") as folder:
         os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", folder)
@@ -115,18 +116,6 @@ def _option(text: str) -> tuple[str, Any]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value
-
-
-def _opens(url: str, options: dict[str, Any]) -> bool:
-    """Return whether the place can be opened at all; say why not."""
-    try:
-        kairos.Timeseries(
-            url, **{"type": "count", "intervals": {"kit_declares": {"step": 1}}, **options}
-        ).close()
-    except (KairosError, OSError) as error:
-        print(f"{redact(url)} can't be opened: {type(error).__name__}: {error}", file=sys.stderr)
-        return False
-    return True
 
 
 def _new(arguments: list[str]) -> int:

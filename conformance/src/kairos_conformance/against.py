@@ -16,12 +16,16 @@ __all__ = ["TestBackend"]
 class TestBackend(Suite):
     """The suite, on what the command line names."""
 
-    options: ClassVar[Mapping[str, Any]] = {}
+    asked: ClassVar[Asked]
+
+    @classmethod
+    def options_for(cls, kind: str) -> Mapping[str, Any]:
+        """Give the command line's options, as they are for a kind."""
+        return cls.asked.options_for(kind)
 
     @pytest.fixture(scope="class")
     @classmethod
     def target(cls, request: pytest.FixtureRequest) -> Any:
         """Give the command line's URL, and its options."""
-        asked = Asked.of(request.config)
-        cls.options = asked.options
-        return asked.target
+        cls.asked = Asked.of(request.config)
+        return cls.asked.target

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from attrs import field, frozen
 
-__all__ = ["Asked"]
+__all__ = ["KIND", "Asked"]
+
+KIND = "{kind}"
+"""What stands for the kind in an option's value."""
 
 _KEY = pytest.StashKey["Asked"]()
 
@@ -22,7 +25,7 @@ class Asked:
     target
         The URL of the place.
     options
-        Keywords for :class:`kairos.Timeseries`.
+        Keywords for :class:`kairos.Timeseries`; ``{kind}`` in a text stands for the kind.
     """
 
     target: str = field(repr=False)
@@ -31,6 +34,19 @@ class Asked:
     def pytest_configure(self, config: pytest.Config) -> None:
         """Leave it where the suite looks for it."""
         config.stash[_KEY] = self
+
+    def options_for(self, kind: str) -> Mapping[str, Any]:
+        """Return the keywords for a kind.
+
+        Examples
+        --------
+        >>> Asked("store://host", {"prefix": "kit-{kind}", "size": 3}).options_for("gauge")
+        {'prefix': 'kit-gauge', 'size': 3}
+        """
+        return {
+            name: value.replace(KIND, kind) if isinstance(value, str) else value
+            for name, value in self.options.items()
+        }
 
     @staticmethod
     def of(config: pytest.Config) -> Asked:

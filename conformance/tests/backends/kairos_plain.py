@@ -8,6 +8,7 @@ from copy import copy
 from threading import RLock
 
 from kairos import hookimpl, rows
+from kairos.errors import SchemaMismatch
 from kairos.storage import KINDS, Capabilities, Reply, Storage, Values
 
 TEXT = Values(types=frozenset({int, float, str}), text=True, int_range=None, max_bytes=1_000)
@@ -124,6 +125,22 @@ class Plain(Storage):
         return None
 
 
+class Single(Plain):
+    """A place holds one kind."""
+
+    def ready(self):
+        self.refuse()
+
+    def record_layouts(self, layouts, options):
+        self.refuse()
+        return super().record_layouts(layouts, options)
+
+    def refuse(self):
+        others = {kind for kind, _ in self.place.recorded} - {self.kind}
+        if others:
+            raise SchemaMismatch(f"this place holds another kind: {others.pop()}")
+
+
 PLACES = {}
 
 
@@ -134,4 +151,8 @@ def opened(storage, target, config):
 
 @hookimpl
 def kairos_open(target, config):
+    """Take ``plain://``, and ``single://OPTION``: one kind in a place, which the option names."""
+    if target.startswith("single://"):
+        place = config.option(target.removeprefix("single://"), "")
+        return opened(Single, f"{target}/{place}", config)
     return opened(Plain, target, config) if target.startswith("plain://") else None
