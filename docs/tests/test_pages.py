@@ -88,7 +88,7 @@ def test_the_program_that_copies_copies_each_kind_from_a_server_to_a_cluster(eng
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_each_program_of_the_page_on_frameworks_prints_what_it_shows(number, tmp_path):
     text, answer = list(programs("howto/frameworks.md"))[number]
     command = [sys.executable, "-c", text]  # the frameworks' own warnings are not ours
