@@ -42,11 +42,28 @@ def test_the_programs_of_a_page_print_what_it_shows(page, tmp_path, monkeypatch)
     assert ran
 
 
-def test_the_program_that_copies_copies_each_kind_from_a_server_to_a_cluster(engine):
-    """Run the page's program with the URLs of Redis in place of those of SQLite."""
+def program_that_copies():
+    """Return what the page on clusters defines."""
     program = next(text for text, _ in programs("howto/cluster.md")).partition("\nwith Timeseries(OLD")[0]
     page = {}
     exec(program, page)
+    return page
+
+
+def test_the_program_that_copies_keeps_a_reading_of_zero_and_gives_each_side_its_options(tmp_path):
+    page, old, new = program_that_copies(), "memory://page-zero", f"sqlite:///{tmp_path}/new.sqlite"
+    one = {"type": "gauge", "intervals": page["INTERVALS"], "clock": lambda: 90_000}
+    with Timeseries(old, **one) as source, Timeseries(new, **one, table_name="zero") as target:
+        source.insert("home", [3, 0], timestamp=90_000)
+        page["copy"](
+            "gauge", page["INTERVALS"], old, new, of_new={"table_name": "zero"}, clock=lambda: 90_000
+        )
+        assert target.get("home", "minute") == source.get("home", "minute") == {90_000: 0}
+
+
+def test_the_program_that_copies_copies_each_kind_from_a_server_to_a_cluster(engine):
+    """Run the page's program with the URLs of Redis in place of those of SQLite."""
+    page = program_that_copies()
     old, new = engine("redis").url, engine("redis-cluster").url
     made = {
         "count": [3],
@@ -71,7 +88,7 @@ def test_the_program_that_copies_copies_each_kind_from_a_server_to_a_cluster(eng
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(5))
 def test_each_program_of_the_page_on_frameworks_prints_what_it_shows(number, tmp_path):
     text, answer = list(programs("howto/frameworks.md"))[number]
     command = [sys.executable, "-c", text]  # the frameworks' own warnings are not ours
