@@ -228,8 +228,8 @@ class Writer:
         """Write to a cluster: to the data keys that are there; for those that are new the index, then the data.
 
         Without an index before it a killed writer could leave data that no list shows. Somebody who deletes the name at
-        the same moment could take the index away again: then it is written once more. What one node refuses does not
-        keep the others from getting theirs.
+        the same moment could take the index away again: then it is written once more, for what is there. What one node
+        refuses does not keep the others from getting theirs.
         """
         units, tally = self._units(chunk), Tally(self._check)
         look: _Look | None = None
@@ -248,7 +248,9 @@ class Writer:
             seen = yield Request([*self.layouts.deletes(), *dropping], writes=bool(dropping))
             if self.layouts.deleted(seen[0]) != deleted:
                 yield from self._compared()
-                yield from self.indexer.add(self.indexer.of(units, now), firsts)
+                flags = yield Request([(b"EXISTS", unit.key) for unit in units])
+                left = [unit for unit, flag in zip(units, flags, strict=True) if flag]
+                yield from self.indexer.add(self.indexer.of(left, now), firsts)
         if tally.refused:  # users have their rights on each node
             tally.missed = (yield from self._plainly(tally.refused, now)) or tally.missed
         if tally.failure is not None:

@@ -260,9 +260,9 @@ for _, interval in ipairs(intervals) do
   for _, found in pairs(interval.groups) do
     each(found, function(name, list)
       local key = interval.buckets .. name
-      local left, ttl = call('TTL', key), found.ttl
+      local left, ttl, only = call('TTL', key), found.ttl, nil
       if left == -2 then
-        local only = single[name]
+        only = single[name]
         if not only then
           only = left_singles ~= -2 and call('ZSCORE', interval.singles, name)
           only = only and string.format('%.0f', tonumber(only))
@@ -285,8 +285,8 @@ for _, interval in ipairs(intervals) do
       end
       outlive(key, ttl, left)
       longest = longer(longest or ttl, ttl)
-      local last = list[1]
-      for at = 3, #list, 2 do
+      local last = only or list[1]
+      for at = 1, #list, 2 do
         if tonumber(list[at]) > tonumber(last) then last = list[at] end
       end
       several[#several + 1] = last
