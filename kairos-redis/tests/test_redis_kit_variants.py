@@ -1,8 +1,11 @@
 """The kit in the quick profile: other servers, settings and rights.
 
 Cluster, Sentinel, Valkey and a server that is read undecoded are held to all of it. Where only the rights differ, those
-laws run that writing and deleting can break.
+laws run that writing and deleting can break. `KAIROS_REDIS_KIT=whole` runs all of it with each of them, in the profile
+that is asked for (`KAIROS_PROFILE=ci`, say).
 """
+
+import os
 
 import pytest
 import redis
@@ -15,8 +18,19 @@ from kairos_conformance.laws.storage import StorageLaws
 from kairos_conformance.laws.writing import WritingLaws
 
 
+WHOLE = os.environ.get("KAIROS_REDIS_KIT") == "whole"
+
+
 class Variant:
-    profile = "quick"
+    if not WHOLE:
+        profile = "quick"
+
+
+class OneSide(Variant):
+    """Where what differs lies below both sides: the asyncio side is tried elsewhere."""
+
+    if not WHOLE:
+        sides = ("sync",)
 
     @classmethod
     def options_for(cls, kind):
@@ -37,14 +51,14 @@ class TestSentinel(Variant, Suite):
         return engine("redis-sentinel").url
 
 
-class TestValkey(Variant, Suite):
+class TestValkey(OneSide, Suite):
     @pytest.fixture(scope="class")
     @classmethod
     def target(cls, engine):
         return engine("valkey").url
 
 
-class TestEncryptedUndecoded(Variant, Suite):
+class TestEncryptedUndecoded(OneSide, Suite):
     """TLS, a user with a password, database 3, and a driver that gives bytes."""
 
     @classmethod
@@ -65,7 +79,11 @@ class TestEncryptedUndecoded(Variant, Suite):
         return server.tls_url.rsplit("/", 1)[0] + "/3"
 
 
-class TestWithoutScripts(Variant, StorageLaws, WritingLaws, CountLaws, MetadataLaws, HistoryLaws):
+class RightsLaws(StorageLaws, WritingLaws, CountLaws, MetadataLaws, HistoryLaws):
+    """What writing and deleting can break."""
+
+
+class TestWithoutScripts(OneSide, Suite if WHOLE else RightsLaws):
     """A user who may not run scripts: plain commands serve."""
 
     @pytest.fixture(scope="class")

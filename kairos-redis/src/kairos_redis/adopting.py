@@ -13,12 +13,12 @@ from kairos.sansio import run
 from kairos.timeseries import storage_of
 
 from .connections import Command
+from .indexing import Addition, Indexer
 from .keys import IntervalKeys, Place
 from .kinds import KINDS
 from .layouts import Layouts
 from .links import Link, Request
 from .storage import RedisStorage
-from .writing import IndexKey, Writer
 
 __all__ = ["adopt"]
 
@@ -52,11 +52,11 @@ def adopt(timeseries: Timeseries) -> int:
     link, place = storage.link, storage.place
     layouts = Layouts(place)
     run(layouts.read(), link.send)
-    writer = Writer(place, KINDS[place.kind], layouts, link.spread)
+    indexer = Indexer(place, layouts)
     count = 0
     for keys in link.scan(_escape(place.prefix) + b"*"):
         found = [bucket for key in keys if (bucket := _bucket(key, place)) is not None]
-        count += _index(link, writer, _of_type(link, place, found))
+        count += _index(link, indexer, _of_type(link, place, found))
     return count
 
 
@@ -100,28 +100,37 @@ def _of_type(link: Link, place: Place, found: Sequence[_Bucket]) -> list[_Bucket
     return fitting
 
 
-def _index(link: Link, writer: Writer, found: Sequence[_Bucket]) -> int:
+def _index(link: Link, indexer: Indexer, found: Sequence[_Bucket]) -> int:
     """Add buckets to the index; return how many it did not have."""
     if not found:
         return 0
     scores: list[Any] = _all(link, [(b"ZSCORE", b.keys.buckets + b.name, b"%d" % b.i) for b in found])
     lives: list[int] = _all(link, [(b"TTL", bucket.key) for bucket in found])
-    adds: dict[bytes, IndexKey] = {}
+    addition = Addition()
     for bucket, left in zip(found, lives, strict=True):
-        if left == -2:  # gone meanwhile
-            continue
-        for key, member in (
-            (bucket.keys.buckets + bucket.name, b"%d" % bucket.i),
-            (bucket.keys.names, bucket.name),
-        ):
-            entry = adds.get(key)
-            if entry is None:
-                entry = adds[key] = IndexKey(b"ZADD", bucket.keys, max(1, left), {})
-            entry.ttl = None if entry.ttl is None or left == -1 else max(left, entry.ttl)
-            entry.members[member] = max(bucket.i, entry.members.get(member, bucket.i))
-    commands = [c for key, entry in adds.items() for c in entry.commands(key, b"", True, modern=False)]
-    run(writer.added(commands), link.send)
-    return sum(score is None and left != -2 for score, left in zip(scores, lives, strict=True))
+        if left != -2:  # not gone meanwhile
+            addition.bucket(bucket.keys, bucket.name, bucket.i, None if left == -1 else max(1, left))
+    names = addition.looked_up()
+    deleted, *replies = _all(
+        link, [(b"GET", indexer.place.deleted), *(command for some in names for command in some.commands)]
+    )
+    singles = {
+        (some.keys.name, name): only
+        for at, some in enumerate(names)
+        for name, only in zip(some.names, replies[3 * at], strict=True)
+        if only is not None
+    }
+    firsts = dict.fromkeys(indexer.place.intervals, b"")  # what has been there for long stays
+    addition.shorten(names, replies, firsts)
+    run(indexer.add(addition, firsts), link.send)
+    dropping = addition.dropping(indexer.place.deleted, deleted)
+    if dropping:
+        link.send(Request(dropping, writes=True))
+    new = 0
+    for bucket, score, left in zip(found, scores, lives, strict=True):
+        only = singles.get((bucket.keys.name, bucket.name))
+        new += left != -2 and score is None and (only is None or int(float(only)) != bucket.i)
+    return new
 
 
 def _all(link: Link, commands: list[Command]) -> list[Any]:

@@ -109,7 +109,7 @@ class Calls:
             if known is None:
                 keys = place.intervals[write.interval]
                 known = used[write.interval] = (b"%d" % (len(used) + 1), keys)
-                touched[keys.names] = None
+                touched[keys.names] = touched[keys.singles] = None
             interval, keys = known
             names = tuple(write.rows)
             group = groups.get(names)
@@ -202,11 +202,11 @@ class Calls:
             second=second,
             slots=slots,
             version=place.version,
-            count=b"%d" % (len(data) + len(sets) + 2 * len(used) + 1),
+            count=b"%d" % (len(data) + len(sets) + 3 * len(used) + 1),
             data=data,
             sets=sets,
             buckets=[keys.buckets for keys in used.values()],
-            fixed=[place.layouts, *(keys.names for keys in used.values())],
+            fixed=[place.layouts, *(key for keys in used.values() for key in (keys.names, keys.singles))],
             before=b"%b\0%b1\0001\0" % (place.prefix, self._intervals(list(used.values()), second)),
             after=b"\0" + b"".join(plan),
             heads=[b"%d" % len(chunk), *heads],

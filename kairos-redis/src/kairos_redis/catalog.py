@@ -12,14 +12,12 @@ from redis.crc import key_slot
 from kairos.storage import Scope
 
 from .connections import Command
+from .indexing import EXACT
 from .keys import IntervalKeys, Place
 from .links import Request
 from .scripts import DELETE, refuses_scripts
 
 __all__ = ["Catalog"]
-
-EXACT = 2**53
-"""Scores are doubles: beyond it, the buckets themselves are looked at."""
 
 PAGE = 1_000
 NAMES_AT_ONCE = 20_000
@@ -58,102 +56,109 @@ class Catalog:
 
         The interval that keeps longest has nearly all names of the others: of these, only what it lacks is sent.
         """
-        ordered = sorted(scope, key=lambda name: self.place.intervals[name].keeps, reverse=True)
+        intervals = self.place.intervals
+        ordered = sorted(scope, key=lambda name: intervals[name].keeps, reverse=True)
         if not ordered:
             return []
-        main, others = ordered[0], ordered[1:]
-        keys = [self.place.intervals[interval].names for interval in ordered]
-        sizes = [(b"ZCARD", key) for key in keys]
+        main, *others = ordered
+        keys = [key for interval in ordered for key in intervals[interval].by_name]
+        sizes: list[Command] = [(b"ZCARD", key) for key in keys]
         if not self._few:
             counts = yield from self._all(sizes, writes=False)
             if max(counts) > NAMES_AT_ONCE or len({key_slot(key) for key in keys}) > 1:
                 return (yield from self._names_by_parts(scope))
-        commands = [_from(keys[0], scope[main])]
-        live = scope[main]
-        if live is not None:
-            commands.append((b"ZRANGEBYSCORE", keys[0], b"-inf", b"(%d" % live))
-        commands += [(b"ZDIFF", b"2", key, keys[0], b"WITHSCORES") for key in keys[1:]]
+        mains, rest, live = keys[:2], keys[2:], scope[main]
+        commands = [_from(key, live) for key in mains]
+        if live is not None and rest:
+            commands += [(b"ZRANGEBYSCORE", key, b"-inf", b"(%d" % live) for key in mains]
+        dead_at = len(commands)
+        commands += [(b"ZDIFF", b"3", key, *reversed(mains), b"WITHSCORES") for key in rest]
         replies = yield from self._all([*commands, *sizes], writes=False)
-        replies, counts = replies[: len(commands)], replies[len(commands) :]
-        self._few = max(counts) < NAMES_AT_ONCE // 2
-        found: list[bytes] = replies[0]
-        more: set[bytes] = set()
-        for interval, reply in zip(others, replies[len(commands) - len(others) :], strict=True):
-            first = scope[interval]
+        self._few = max(replies[len(commands) :]) < NAMES_AT_ONCE // 2
+        several, single, *dead = replies[:dead_at]
+        more: set[bytes] = set(several) if several and single else set()
+        firsts = [scope[interval] for interval in others for _ in range(2)]
+        for first, reply in zip(firsts, replies[dead_at : len(commands)], strict=True):
             more.update(name for name, score in _pairs(reply) if first is None or score >= float(first))
-        dead = replies[1] if live is not None else []
-        if dead and others:  # not there any more, but perhaps in another interval
-            scores = yield from self._all([(b"ZMSCORE", key, *dead) for key in keys[1:]], writes=False)
-            for interval, own in zip(others, scores, strict=True):
-                first = scope[interval]
-                for name, score in zip(dead, own, strict=True):
+        if any(dead):  # not there any more, but perhaps in another interval
+            wanted = [name for names in dead for name in names]
+            scores = yield from self._all([(b"ZMSCORE", key, *wanted) for key in rest], writes=False)
+            for first, own in zip(firsts, scores, strict=True):
+                for name, score in zip(wanted, own, strict=True):
                     if score is not None and (first is None or float(score) >= float(first)):
                         more.add(name)
-        names = [name.decode() for name in found]
-        return names + [name.decode() for name in more] if more else names
+        return _texts(more.union(single) if more else single or several)
 
     def _names_by_parts(self, scope: Scope) -> Protocol:
         """Do the same with many names, without one command that would block the server."""
         found: set[bytes] = set()
         for interval, first in scope.items():
-            key, cursor = self.place.intervals[interval].names, b"0"
-            while True:
-                ((cursor, page),) = yield from self._all(
-                    [(b"ZSCAN", key, cursor, b"COUNT", b"%d" % PAGE)], writes=False
-                )
-                found.update(name for name, score in _pairs(page) if first is None or score >= float(first))
-                if cursor == b"0":
-                    break
-        return [name.decode() for name in found]
+            for key in self.place.intervals[interval].by_name:
+                cursor = b"0"
+                while True:
+                    ((cursor, page),) = yield from self._all(
+                        [(b"ZSCAN", key, cursor, b"COUNT", b"%d" % PAGE)], writes=False
+                    )
+                    found.update(
+                        name for name, score in _pairs(page) if first is None or score >= float(first)
+                    )
+                    if cursor == b"0":
+                        break
+        return _texts(found)
 
     def span(self, name: str, interval: str, at_least: int | None) -> Protocol:
         """Return the first and last bucket with data, or None."""
         keys, encoded = self.place.intervals[interval], name.encode()
-        first = yield from self._edge(encoded, keys, at_least, last=False)
-        if first is None:
-            return None
-        last = yield from self._edge(encoded, keys, at_least, last=True)
-        return None if last is None else (first, last)
+        index, start = keys.buckets + encoded, self._start(encoded, keys)
+        ends = [_ends(index, at_least, last=last) for last in (False, True)]
+        low, high, score = yield from self._all(
+            [*((*end, b"LIMIT", b"0", b"1") for end in ends), (b"ZSCORE", keys.singles, encoded)],
+            writes=False,
+        )
+        found = {int(bucket) for bucket in (*low, *high)}
+        only = None if score is None else int(float(score))
+        if only is not None and (at_least is None or only >= at_least):
+            found.add(only)
+        there = yield from self._there(start, sorted(found))
+        edges = set(there)
+        if not found or any(abs(bucket) >= EXACT for bucket in (*found, at_least or 0)):
+            edges |= yield from self._exact_edges(index, start, at_least)
+        elif not {min(found), max(found)} <= edges:
+            for end in ends:
+                edges |= yield from self._edge(end, start)
+        return (min(edges), max(edges)) if edges else None
 
-    def _edge(
-        self, name: bytes, keys: IntervalKeys, at_least: int | None, *, last: bool
-    ) -> Generator[Request, list[Any], int | None]:
-        """Return the first or last bucket of a name that has data."""
-        index, low = keys.buckets + name, b"-inf" if at_least is None else b"%d" % at_least
-        ends = (b"ZREVRANGEBYSCORE", index, b"+inf", low) if last else (b"ZRANGEBYSCORE", index, low, b"+inf")
-        start = b"%b%b%b" % (self.place.prefix, name, keys.infix)
-        offset, size = 0, 1
+    def _there(self, start: bytes, buckets: Sequence[int]) -> Generator[Request, list[Any], list[int]]:
+        """Return those of some buckets that have data."""
+        flags = yield from self._all(
+            [(b"EXISTS", b"%b%d" % (start, bucket)) for bucket in buckets], writes=False
+        )
+        return [bucket for bucket, flag in zip(buckets, flags, strict=True) if flag]
+
+    def _edge(self, end: Command, start: bytes) -> Generator[Request, list[Any], set[int]]:
+        """Return the first bucket of a range that has data, if there is one."""
+        offset = 0
         while True:
-            (reply,) = yield Request([(*ends, b"LIMIT", b"%d" % offset, b"%d" % size)])
-            if isinstance(reply, Exception):
-                raise reply
-            buckets = list(map(int, reply))
-            if any(abs(bucket) >= EXACT for bucket in (*buckets, at_least or 0)):
-                return (yield from self._exact_edge(index, start, at_least, last))
-            if not buckets:
-                return None
-            flags = yield Request([(b"EXISTS", b"%b%d" % (start, bucket)) for bucket in buckets])
-            for bucket, flag in zip(buckets, flags, strict=True):
-                if isinstance(flag, Exception):
-                    raise flag
-                if flag:
-                    return bucket
-            offset, size = offset + size, PAGE
+            limit = (b"LIMIT", b"%d" % offset, b"%d" % PAGE)
+            (reply,) = yield from self._all([(*end, *limit)], writes=False)
+            there = yield from self._there(start, list(map(int, reply)))
+            if there or not reply:
+                return set(there[:1])
+            offset += PAGE
 
-    def _exact_edge(
-        self, index: bytes, start: bytes, at_least: int | None, last: bool
-    ) -> Generator[Request, list[Any], int | None]:
-        """Do the same where scores are too coarse: by all buckets."""
-        (reply,) = yield Request([(b"ZRANGE", index, b"0", b"-1")])
-        if isinstance(reply, Exception):
-            raise reply
-        buckets = sorted(map(int, reply), reverse=last)
-        for bucket in buckets:
-            if at_least is None or bucket >= at_least:
-                (flag,) = yield Request([(b"EXISTS", b"%b%d" % (start, bucket))])
-                if flag:
-                    return bucket
-        return None
+    def _exact_edges(
+        self, index: bytes, start: bytes, at_least: int | None
+    ) -> Generator[Request, list[Any], set[int]]:
+        """Return the ends where scores are too coarse: by all buckets."""
+        (reply,) = yield from self._all([(b"ZRANGE", index, b"0", b"-1")], writes=False)
+        buckets = sorted(bucket for bucket in map(int, reply) if at_least is None or bucket >= at_least)
+        found: set[int] = set()
+        for ordered in (buckets, buckets[::-1]):
+            for bucket in ordered:
+                if (yield from self._there(start, [bucket])):
+                    found.add(bucket)
+                    break
+        return found
 
     def delete(self, names: Iterable[str], scope: Scope) -> Protocol:
         """Remove names; return how many had data in live buckets."""
@@ -170,15 +175,16 @@ class Catalog:
         live: set[bytes] = set()
         for interval, first in scope.items():
             keys = self.place.intervals[interval]
-            before: list[bytes] = []
-            while True:
-                (names,) = yield Request([(b"ZRANGE", keys.names, b"0", b"%d" % (NAMES_TO_DELETE - 1))])
-                if isinstance(names, Exception):
-                    raise names
-                if not names or names == before:  # the same again: somebody writes faster than we delete
-                    break
-                before = names
-                live |= yield from self._delete(names, keys, first)
+            for key in keys.by_name:
+                before: list[bytes] = []
+                while True:
+                    (names,) = yield from self._all(
+                        [(b"ZRANGE", key, b"0", b"%d" % (NAMES_TO_DELETE - 1))], writes=False
+                    )
+                    if not names or names == before:  # the same again: somebody writes faster than we delete
+                        break
+                    before = names
+                    live |= yield from self._delete(names, keys, first)
         return len(live)
 
     def _delete(
@@ -190,12 +196,16 @@ class Catalog:
         for _ in range(3):  # a writer may add buckets meanwhile; it must not keep us for ever
             if not left:
                 break
-            indexes = yield Request([(b"ZREVRANGE", keys.buckets + name, b"0", b"-1") for name in left])
-            found = []
-            for name, index in zip(left, indexes, strict=True):
-                if isinstance(index, Exception):
-                    raise index
-                found.append((name, index))
+            *indexes, singles = yield from self._all(
+                [
+                    *((b"ZREVRANGE", keys.buckets + name, b"0", b"-1") for name in left),
+                    (b"ZMSCORE", keys.singles, *left),
+                ],
+                writes=False,
+            )
+            found = [
+                (name, _with(index, only)) for name, index, only in zip(left, indexes, singles, strict=True)
+            ]
             left = []
             for some in _slices(self._pieces(found, keys), CALLS):
                 resolutions = yield from self._resolutions(some, keys)
@@ -296,9 +306,9 @@ class Catalog:
         return (
             b"EVALSHA",
             DELETE,
-            b"%d" % (2 + len(touched)),
+            b"%d" % (3 + len(touched)),
             keys.buckets + name,
-            keys.names,
+            *keys.by_name,
             *touched,
             name,
             b"%d" % len(part),
@@ -339,22 +349,47 @@ class Catalog:
             ]
         )
         gone = yield from self._gone(parts, keys)
-        yield from self._all([(b"ZREM", keys.buckets + name, *some) for name, some in gone.items() if some])
-        names = list(gone)
-        counts = yield from self._all([(b"ZCARD", keys.buckets + name) for name in names])
-        empty = [name for name, count in zip(names, counts, strict=True) if not count]
-        mark = [self.place.mark()] if self.spread else []
-        yield from self._all([*([(b"ZREM", keys.names, *empty)] if empty else []), *mark])
-        flags = yield from self._all([(b"EXISTS", data) for _, _, _, data, _ in cells])
-        back: list[Command] = []
-        for (name, i, key, _, r), there in zip(cells, flags, strict=True):
+        indexes = {name: keys.buckets + name for name in gone}
+        yield from self._all([(b"ZREM", indexes[name], *some) for name, some in gone.items() if some])
+        counts = yield from self._all([(b"ZCARD", index) for index in indexes.values()])
+        empty = [name for name, count in zip(indexes, counts, strict=True) if not count]
+        back = yield from self._forget(gone, empty, keys)
+        flags = yield from self._all(
+            [
+                *((b"EXISTS", data) for _, _, _, data, _ in cells),
+                *((b"ZRANGE", indexes[n], b"-1", b"-1") for n in empty),
+            ],
+            writes=False,
+        )
+        for (name, i, key, _, r), there in zip(cells, flags[: len(cells)], strict=True):
             if there:
                 back += [(b"SADD", key, r)] if r else []
-                back.append((b"ZADD", keys.buckets + name, i, i))
-                back.append((b"ZADD", keys.names, b"GT", i, name))
+                back += self._index(keys, name, i)
+        for name, last in zip(empty, flags[len(cells) :], strict=True):
+            back += [(b"ZADD", keys.names, b"GT", i, name) for i in last]
         yield from self._all(back)
         if request.missed is not None:
             raise request.missed
+
+    def _forget(
+        self, gone: Mapping[bytes, list[bytes]], empty: Sequence[bytes], keys: IntervalKeys
+    ) -> Generator[Request, list[Any], list[Command]]:
+        """Take names out, and tell writers so; return the commands that put back what was another's single.
+
+        A single is looked at in the packet that takes it out: only if it has changed since we read it, it is not what
+        we have deleted.
+        """
+        names = list(gone)
+        commands: list[Command] = [(b"ZMSCORE", keys.singles, *names), (b"ZREM", keys.singles, *names)]
+        commands += [(b"ZREM", keys.names, *empty)] if empty else []
+        commands += [self.place.mark()] if self.spread else []
+        scores, *_ = yield from self._all(commands)
+        back: list[Command] = []
+        for name, score in zip(names, scores, strict=True):
+            i = b"" if score is None else b"%d" % int(float(score))
+            if i and i not in gone[name]:
+                back += self._index(keys, name, i)
+        return back
 
     def _gone(
         self, parts: Sequence[Part], keys: IntervalKeys
@@ -368,6 +403,10 @@ class Catalog:
         for name, i in wanted:
             gone[name].append(i)
         return gone
+
+    def _index(self, keys: IntervalKeys, name: bytes, i: bytes) -> list[Command]:
+        """Return plain commands that put a bucket into the index."""
+        return [(b"ZADD", keys.buckets + name, i, i), (b"ZADD", keys.names, b"GT", i, name)]
 
     def _all(self, commands: Sequence[Command], *, writes: bool = True) -> Protocol:
         """Send commands and return their replies, none of them an error."""
@@ -384,6 +423,25 @@ def _slices(items: Iterable[T], size: int) -> Iterator[list[T]]:
     iterator = iter(items)
     while some := list(islice(iterator, size)):
         yield some
+
+
+def _with(index: list[bytes], score: Any) -> list[bytes]:
+    """Return the buckets of a name, the last one first, with that of a single among them."""
+    only = None if score is None else b"%d" % int(float(score))
+    if only is None or only in index:
+        return index
+    return sorted([*index, only], key=int, reverse=True)
+
+
+def _ends(index: bytes, at_least: int | None, *, last: bool) -> Command:
+    low = b"-inf" if at_least is None else b"%d" % at_least
+    return (b"ZREVRANGEBYSCORE", index, b"+inf", low) if last else (b"ZRANGEBYSCORE", index, low, b"+inf")
+
+
+def _texts(names: Iterable[bytes]) -> list[str]:
+    """Return names as text: all at once, since none holds a NUL."""
+    joined = b"\0".join(names)
+    return joined.decode().split("\0") if joined else []
 
 
 def _from(key: bytes, first: int | None) -> Command:

@@ -67,7 +67,7 @@ def _written(
     if wait is None:
         return (yield Exchange(commands)), None
     replies = yield Exchange((*commands, wait.command))
-    return replies, wait.missed(replies.pop())
+    return replies, wait.missed(replies.pop(), replies)
 
 
 def streamed(stream: Stream, wait: Wait | None) -> Generator[Command | int, list[Any], list[Any]]:
@@ -90,5 +90,5 @@ def streamed(stream: Stream, wait: Wait | None) -> Generator[Command | int, list
     if wait is not None:
         yield wait.command
         (acknowledged,) = yield 1
-        stream.missed = wait.missed(acknowledged)
+        stream.missed = wait.missed(acknowledged, replies)
     return replies

@@ -39,7 +39,9 @@ class IntervalKeys:
     infix
         What stands between a name and a bucket.
     names
-        The key of the sorted set of names, scored by their last bucket.
+        The key of the sorted set of names with several buckets, scored by the last.
+    singles
+        The key of the sorted set of names with one bucket, scored by it.
     buckets
         The beginning of the keys of sorted sets of buckets; a name follows.
     record
@@ -52,9 +54,15 @@ class IntervalKeys:
     name: bytes
     infix: bytes
     names: bytes
+    singles: bytes
     buckets: bytes
     record: bytes
     resolved: bool
+
+    @property
+    def by_name(self) -> tuple[bytes, bytes]:
+        """The keys of both sets of names."""
+        return self.names, self.singles
 
     @property
     def keeps(self) -> float:
@@ -110,6 +118,7 @@ class Place:
                 name=name,
                 infix=b":%b:" % name,
                 names=b"%b:%b" % (_together(start, b"names"), name),
+                singles=b"%b:%b" % (_together(start, b"singles"), name),
                 buckets=b"%b\0buckets:%b:" % (start, name),
                 record=b"%b %b" % (kind.encode(), interval.layout.encode()),
                 resolved=interval.resolution is not None,

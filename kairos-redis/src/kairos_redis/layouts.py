@@ -149,16 +149,15 @@ class Layouts:
 
     def look(self) -> list[Command]:
         """Return the commands whose replies :meth:`compare` takes."""
-        return [(b"HGETALL", self.place.layouts), (b"GET", self.place.deleted)]
+        return [(b"HGETALL", self.place.layouts), *self.deletes()]
 
     def compare(self, seen: Sequence[Any] | None = None) -> Protocol:
         """Raise :class:`Differs` if a record is not what we expect; record what is missing.
 
-        Returns what :meth:`deletes` has to return in the end, if nothing was deleted meanwhile.
+        Returns what :meth:`deleted` has to return in the end, if nothing was deleted meanwhile.
         """
-        reply, deleted = seen or (yield Request(self.look()))
-        if isinstance(deleted, Exception):
-            raise deleted
+        reply, last = seen or (yield Request(self.look()))
+        deleted = self.deleted(last)
         records = self._take(reply)
         missing = []
         for name, keys in self.place.intervals.items():
@@ -176,9 +175,12 @@ class Layouts:
                 yield from self.compare_again()
         return deleted
 
-    def deletes(self) -> Protocol:
-        """Return what tells whether something was deleted meanwhile."""
-        (reply,) = yield Request([(b"GET", self.place.deleted)])
+    def deletes(self) -> list[Command]:
+        """Return the command whose reply :meth:`deleted` takes."""
+        return [(b"GET", self.place.deleted)]
+
+    def deleted(self, reply: Any) -> Any:
+        """Return what is another after each delete."""
         if isinstance(reply, Exception):
             raise reply
         return reply
@@ -213,7 +215,8 @@ class Layouts:
         if self.spread:
             commands.append(self.place.mark())
         if unless_written:
-            commands += [(b"ZCARD", self.place.intervals[name].names) for name in ours]
+            stems = [self.place.intervals[name] for name in ours]
+            commands += [(b"EXISTS", key) for keys in stems for key in (keys.names, keys.singles)]
         replies = yield Request(commands, writes=True)
         for reply in replies:
             if isinstance(reply, Exception):
@@ -222,9 +225,8 @@ class Layouts:
             self.kept.pop(name, None)
         if not unless_written:
             return
-        again = {
-            name: recorded[name] for name, names in zip(ours, replies[-len(ours) :], strict=True) if names
-        }
+        there = replies[-2 * len(ours) :]
+        again = {name: recorded[name] for at, name in enumerate(ours) if any(there[2 * at : 2 * at + 2])}
         if again:
             yield Request(self.commands(again) + self.steps_commands(), writes=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -63,9 +63,14 @@ class Wait:
         """Return the command that asks for it."""
         return (b"WAIT", b"%d" % self.replicas, b"%d" % self.timeout)
 
-    def missed(self, reply: Any) -> NotAcknowledged | None:
-        """Return the error of a reply to it, if too few replicas have confirmed."""
+    def missed(self, reply: Any, written: Iterable[Any]) -> NotAcknowledged | None:
+        """Return the error of a reply to it, if too few replicas have confirmed what was written.
+
+        What is no master any more takes neither writes nor this command: then nothing was written.
+        """
         if isinstance(reply, Exception):
+            if all(isinstance(answer, Exception) for answer in written):
+                return None
             raise reply
         if reply >= self.replicas:
             return None

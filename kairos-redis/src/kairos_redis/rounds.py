@@ -220,7 +220,7 @@ class Rounds(ABC, Generic[Node]):
                 failure = failure or parcel.failure
             else:
                 if wait is not None:
-                    missed = wait.missed(parcel.replies.pop()) or missed
+                    missed = wait.missed(parcel.replies.pop(), parcel.replies) or missed
                 answers = iter(parcel.replies)
                 for at in numbers:
                     if at in asking:

@@ -9,7 +9,7 @@ from typing import Any
 
 from redis.exceptions import NoPermissionError, ResponseError
 
-__all__ = ["DELETE", "INDEX", "TEXTS", "WRITE", "refuses_scripts"]
+__all__ = ["DELETE", "INDEX", "SEVERAL", "SINGLE", "TEXTS", "WRITE", "refuses_scripts"]
 
 TEXTS: dict[bytes, bytes] = {}
 """Digest, as ``EVALSHA`` takes it -> text."""
@@ -29,6 +29,12 @@ WRITE = {kind: _script(kind, "write") for kind in ("histogram", "count", "gauge"
 
 INDEX = _script("index")
 """The script that adds to one index key."""
+
+SINGLE = _script("single")
+"""The script that adds names with one bucket to the index."""
+
+SEVERAL = _script("several")
+"""The script that takes them away, when they have the form of names with several."""
 
 DELETE = _script("delete")
 """The script that removes buckets."""

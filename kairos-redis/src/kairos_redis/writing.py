@@ -11,7 +11,7 @@ refused, plain commands write index and data, each time.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from itertools import groupby, islice
+from itertools import islice
 from typing import Any
 
 from attrs import define, evolve, field
@@ -24,14 +24,15 @@ from .calls import Calls
 from .chunks import chunks
 from .connections import Command
 from .errors import NotAcknowledged
-from .keys import IntervalKeys, Place
+from .indexing import Addition, Indexer, Names, Unit
+from .keys import Place
 from .kinds import KindCodec
 from .layouts import Differs, Layouts
-from .lifetimes import LONGEST, first_kept, outlive, seconds_to_live, time_to_live
-from .links import Request, Stream
-from .scripts import INDEX, refuses_scripts
+from .lifetimes import outlive, time_to_live
+from .requests import Request, Stream
+from .scripts import refuses_scripts
 
-__all__ = ["IndexKey", "Writer"]
+__all__ = ["Writer"]
 
 FEW = 8
 """Up to how many data keys a cluster is first asked whether they are there."""
@@ -40,16 +41,6 @@ MET = 10_000
 """How many data keys a handle remembers on a cluster."""
 
 Protocol = Generator[Request | Stream, list[Any], Any]
-
-
-@define
-class Unit:
-    """One name in one bucket of a batch: one data key."""
-
-    write: Write
-    name: bytes
-    key: bytes
-    payload: Any
 
 
 @define
@@ -87,6 +78,24 @@ class Tally:
 
 
 @define
+class _Look:
+    """What a cluster said of records and of names."""
+
+    names: Sequence[Names]
+    _replies: Sequence[Any]
+
+    @property
+    def records(self) -> Sequence[Any]:
+        """The replies about records."""
+        return self._replies[:2]
+
+    @property
+    def replies(self) -> Sequence[Any]:
+        """The replies about names."""
+        return self._replies[2:]
+
+
+@define
 class Writer:
     """Plans the writes of one place.
 
@@ -107,6 +116,7 @@ class Writer:
     layouts: Layouts
     spread: bool
     calls: Calls = field(init=False)
+    indexer: Indexer = field(init=False)
     scripts: bool = True
     """Whether the server takes scripts, as far as is known."""
     _met: set[bytes] = field(init=False, factory=set)
@@ -115,6 +125,7 @@ class Writer:
     def __attrs_post_init__(self) -> None:
         self.layouts.spread = self.spread
         self.calls = Calls(self.place, self.codec, self.layouts)
+        self.indexer = Indexer(self.place, self.layouts)
 
     def write(self, batch: Batch) -> Protocol:
         """Store a batch; raise SchemaMismatch, before a chunk is written, if the place is another layout's by now."""
@@ -217,21 +228,29 @@ class Writer:
         """Write to a cluster: to the data keys that are there; for those that are new the index, then the data.
 
         Without an index before it a killed writer could leave data that no list shows. Somebody who deletes the name at
-        the same moment could take the index away again: then it is written once more. What one node refuses does not
-        keep the others from getting theirs.
+        the same moment could take the index away again: then it is written once more, for what is there. What one node
+        refuses does not keep the others from getting theirs.
         """
         units, tally = self._units(chunk), Tally(self._check)
-        seen: Sequence[Any] | None = None
+        look: _Look | None = None
         if len(units) <= FEW:
-            units, seen = yield from self._to_what_is_there(units, now, tally)
+            units, look = yield from self._to_what_is_there(units, now, tally)
         if units:
-            deleted = yield from self._compared(seen)
-            index = self._index(units, now, scripts=True)
-            yield from self.added(index)
+            addition = self.indexer.of(units, now)
+            if look is None:
+                look = yield from self._look(addition)
+            deleted = yield from self._compared(look.records)
+            firsts = self.indexer.firsts(now)
+            addition.shorten(look.names, look.replies, firsts)
+            yield from self.indexer.add(addition, firsts)
             yield from self._to_what_is_new(units, now, tally)
-            if (yield from self.layouts.deletes()) != deleted:
+            dropping = addition.dropping(self.place.deleted, deleted)
+            seen = yield Request([*self.layouts.deletes(), *dropping], writes=bool(dropping))
+            if self.layouts.deleted(seen[0]) != deleted:
                 yield from self._compared()
-                yield from self.added(index)
+                flags = yield Request([(b"EXISTS", unit.key) for unit in units])
+                left = [unit for unit, flag in zip(units, flags, strict=True) if flag]
+                yield from self.indexer.add(self.indexer.of(left, now), firsts)
         if tally.refused:  # users have their rights on each node
             tally.missed = (yield from self._plainly(tally.refused, now)) or tally.missed
         if tally.failure is not None:
@@ -240,21 +259,33 @@ class Writer:
 
     def _to_what_is_there(
         self, units: list[Unit], now: float, tally: Tally
-    ) -> Generator[Request | Stream, list[Any], tuple[list[Unit], Sequence[Any] | None]]:
-        """Write to the data keys that are there; return the units whose keys are new, and a look at the records.
+    ) -> Generator[Request | Stream, list[Any], tuple[list[Unit], _Look | None]]:
+        """Write to the data keys that are there; return the units whose keys are new, and a look at records and index.
 
         Where this handle has not met the keys yet they are likely to be new, and the look costs no round trip; else
         there is none.
         """
         commands = [self._one(unit, b"?", now) for unit in units]
-        look = [] if any(unit.key in self._met for unit in units) else self.layouts.look()
-        if look:
+        look: list[Command] = []
+        names: list[Names] = []
+        if not any(unit.key in self._met for unit in units):
+            names = self.indexer.of(units, now).looked_up()
+            look = self._looks(names)
             if len(self._met) > MET:
                 self._met.clear()
             self._met.update([unit.key for unit in units])
         request = Request(commands + look, writes=True, waits=True)
         replies = yield request
-        return tally.take(units, replies[: len(units)], request), replies[len(units) :] or None
+        left = tally.take(units, replies[: len(units)], request)
+        return left, _Look(names, replies[len(units) :]) if look else None
+
+    def _looks(self, names: Sequence[Names]) -> list[Command]:
+        return [*self.layouts.look(), *(command for some in names for command in some.commands)]
+
+    def _look(self, addition: Addition) -> Generator[Request, list[Any], _Look]:
+        """Look at the records, and at what the index says of names."""
+        names = addition.looked_up()
+        return _Look(names, (yield Request(self._looks(names))))
 
     def _to_what_is_new(
         self, units: list[Unit], now: float, tally: Tally
@@ -287,62 +318,8 @@ class Writer:
                 yield from self.layouts.accept()
                 seen = None
 
-    def added(self, commands: list[Command]) -> Protocol:
-        """Send commands that add to the index; where a script is refused, plain ones."""
-        replies = yield Request(commands, writes=True)
-        plain: list[Command] = []
-        for command, reply in zip(commands, replies, strict=True):
-            if refuses_scripts(reply):
-                key, ttl, _, *add = command[3:]
-                plain.append((add[0], key, *add[1:]))
-                plain += outlive(key, ttl, True) if self.layouts.modern else [(b"PERSIST", key)]
-            elif isinstance(reply, Exception):
-                raise reply
-        if plain:
-            for reply in (yield Request(plain, writes=True)):
-                if isinstance(reply, Exception):
-                    raise reply
-
     def _one(self, unit: Unit, mode: bytes, now: float) -> Command:
         return self.calls.call_one(unit.key, unit.payload, unit.write.deadline, mode, now)
-
-    def _index(self, units: list[Unit], now: float, *, scripts: bool) -> list[Command]:
-        """Return the commands that add units to the index."""
-        adds: dict[bytes, IndexKey] = {}
-        modern = bool(self.layouts.modern)
-        firsts = {name: self._first(keys, now) for name, keys in self.place.intervals.items()}
-
-        def add(key: bytes, command: bytes, keys: IntervalKeys, ttl: int | None) -> dict[bytes, int]:
-            entry = adds.get(key)
-            if entry is None:
-                entry = adds[key] = IndexKey(command, keys, ttl, {})
-            elif entry.ttl is not None and entry.ttl != ttl:
-                entry.ttl = None if ttl is None else max(ttl, entry.ttl)
-            return entry.members
-
-        for _, group in groupby(units, key=_by_write):
-            own = list(group)
-            write = own[0].write
-            keys = self.place.intervals[write.interval]
-            ttl = None if write.deadline is None else seconds_to_live(write.deadline, now)
-            last, i = add(keys.names, b"ZADD", keys, ttl), write.i
-            bucket = b"%d" % i
-            r = None if write.r is None else b"%d" % write.r
-            for unit in own:
-                name = unit.name
-                known = last.get(name)
-                if known is None or known < i:
-                    last[name] = i
-                add(keys.buckets + name, b"ZADD", keys, ttl)[bucket] = i
-                if r is not None:
-                    add(unit.key[: -1 - len(r)], b"SADD", keys, ttl)[r] = 0
-        commands: list[Command] = []
-        for key, entry in adds.items():
-            commands += entry.commands(key, firsts[entry.keys.interval.name], scripts, modern)
-        return commands
-
-    def _first(self, keys: IntervalKeys, now: float) -> bytes:
-        return first_kept(keys, self.layouts.most_kept(keys.interval.name), now)
 
     def _plainly(
         self, units: list[Unit], now: float
@@ -376,7 +353,7 @@ class Writer:
     def _plain(self, units: list[Unit], now: float, *, seen: bool) -> list[Command]:
         """Return plain commands that store units: the index first, then the data."""
         units = [evolve(unit, write=self.layouts.kept_longest(unit.write)) for unit in units]
-        commands = self._index(units, now, scripts=False)
+        commands = self.indexer.plain(self.indexer.of(units, now), now)
         store, modern = self.codec.plain if seen else self.codec.unseen, bool(self.layouts.modern)
         for unit in units:
             commands += store(unit.key, unit.payload)
@@ -385,48 +362,8 @@ class Writer:
         return commands
 
 
-@define
-class IndexKey:
-    """What is added to one key of the index."""
-
-    command: bytes
-    keys: IntervalKeys
-    ttl: int | None
-    members: dict[bytes, int]
-
-    def commands(self, key: bytes, first: bytes, scripts: bool, modern: bool) -> Iterator[Command]:
-        """Yield the commands that add it, forget what lies before ``first``, and let the key live long enough."""
-        scored = self.command == b"ZADD"
-        members: list[bytes] = []
-        for member, score in self.members.items():
-            members += (b"%d" % score, member) if scored else (member,)
-        options = (b"GT",) if key == self.keys.names else ()
-        ttl = b"0" if self.ttl is None or self.ttl > LONGEST else b"%d" % self.ttl
-        first = first if scored else b""
-        for at in range(0, len(members), 4_000):  # a script's `unpack` takes some thousands
-            some = members[at : at + 4_000]
-            if scripts:
-                yield (b"EVALSHA", INDEX, b"1", key, ttl, first, self.command, *options, *some)
-            else:
-                yield (self.command, key, *options, *some)
-        if scripts:
-            return
-        if first:
-            yield (b"ZREMRANGEBYSCORE", key, b"-inf", b"(" + first)
-        if modern:
-            yield from outlive(key, ttl, modern)
-        elif scored:  # EXPIRE could shorten it
-            yield (b"PERSIST", key)
-        else:
-            yield from outlive(key, ttl, modern)
-
-
 class _ScriptsRefused(Exception):
     """The user may not run scripts; nothing was written."""
-
-
-def _by_write(unit: Unit) -> int:
-    return id(unit.write)
 
 
 def _not_done(reply: Any) -> bool:

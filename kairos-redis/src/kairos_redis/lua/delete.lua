@@ -1,6 +1,6 @@
 -- Removes buckets of one name in one interval, and what the index says of them.
--- KEYS  1: the sorted set of the name's buckets, 2: that of names; then those of each bucket: its own, and the data keys
---       of its resolution buckets
+-- KEYS  1: the sorted set of the name's buckets, 2: that of names with several, 3: that of names with one; then those of
+--       each bucket: its own, and the data keys of its resolution buckets
 -- ARGV  1: the name, 2: how many buckets, 3: how many of them, the first ones, are live; then the buckets;
 --       then, if the interval has a resolution, for each bucket how many resolution buckets, and these
 -- What a writer adds meanwhile (a resolution bucket that the caller has not seen) stays, and its bucket with it.
@@ -17,12 +17,21 @@ local function each(command, list, first, last, ...) -- unpack takes some thousa
 end
 local count, live = tonumber(ARGV[2]), tonumber(ARGV[3])
 local found = 0
+local only = call('ZSCORE', KEYS[3], ARGV[1])
+only = only and string.format('%.0f', tonumber(only))
+local function forget(bucket)
+  if bucket == only then
+    call('ZREM', KEYS[3], ARGV[1])
+    only = false
+  end
+end
 if #ARGV == 3 + count then
-  found = each('UNLINK', KEYS, 3, 2 + live)
-  each('UNLINK', KEYS, 3 + live, 2 + count)
+  found = each('UNLINK', KEYS, 4, 3 + live)
+  each('UNLINK', KEYS, 4 + live, 3 + count)
   each('ZREM', ARGV, 4, 3 + count, KEYS[1])
+  for bucket = 4, only and 3 + count or 3 do forget(ARGV[bucket]) end
 else
-  local key, at = 3, 4 + count
+  local key, at = 4, 4 + count
   for bucket = 1, count do
     local cells = tonumber(ARGV[at])
     local there = each('UNLINK', KEYS, key + 1, key + cells)
@@ -30,6 +39,7 @@ else
     if bucket <= live then found = found + there end
     if call('EXISTS', KEYS[key]) == 0 then
       call('ZREM', KEYS[1], ARGV[3 + bucket])
+      forget(ARGV[3 + bucket])
     end
     key, at = key + 1 + cells, at + 1 + cells
   end
@@ -38,4 +48,4 @@ local left = call('ZCARD', KEYS[1])
 if left == 0 then
   call('ZREM', KEYS[2], ARGV[1])
 end
-return {found, left}
+return {found, only and left + 1 or left}

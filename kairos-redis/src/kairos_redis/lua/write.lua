@@ -44,6 +44,7 @@ local function prepare()
       name = name, layout = field(), steps = tonumber(field()), known = tonumber(field()), first = field(),
       groups = {},
       names = prefix .. '\0names' .. tag .. ':' .. name, buckets = prefix .. '\0buckets:' .. name .. ':',
+      singles = prefix .. '\0singles' .. tag .. ':' .. name,
     }
   end
   for g = 1, tonumber(field()) do
@@ -235,35 +236,76 @@ for _, set in pairs(sets) do
     outlive(key, set.ttl, left)
   end)
 end
+local function longer(ttl, other) -- of two times to live, of which 0 is for ever
+  return (ttl == 0 or other == 0) and 0 or math.max(ttl, other)
+end
+-- Add to one of an interval's two sets of names, as many as there may be, and forget those whose data is gone
+local function add(key, interval, members, ttl, left)
+  for at = 1, #members, 5000 do
+    call('ZADD', key, 'GT', unpack(members, at, math.min(at + 4999, #members)))
+  end
+  if interval.trims and left ~= -2 then
+    call('ZREMRANGEBYSCORE', key, '-inf', '(' .. interval.first)
+  end
+  outlive(key, ttl, left)
+end
+
+-- A name with one bucket is in the set of singles alone; with a second it gets a set of its buckets, and both are there.
 for _, interval in ipairs(intervals) do
-  local scored, longest = {}, nil
+  local several, single, no_single, longest, longest_single = {}, {}, {}, nil, nil
+  local left_singles = call('TTL', interval.singles)
+  if interval.trims and left_singles ~= -2 then
+    call('ZREMRANGEBYSCORE', interval.singles, '-inf', '(' .. interval.first)
+  end
   for _, found in pairs(interval.groups) do
     each(found, function(name, list)
       local key = interval.buckets .. name
-      local left = call('TTL', key)
+      local left, ttl, only = call('TTL', key), found.ttl, nil
+      if left == -2 then
+        only = single[name]
+        if not only then
+          only = left_singles ~= -2 and call('ZSCORE', interval.singles, name)
+          only = only and string.format('%.0f', tonumber(only))
+        end
+        if #list == 2 and (not only or only == list[1]) and math.abs(tonumber(list[1])) < 2^53 then
+          single[name] = list[1]
+          longest_single = longer(longest_single or ttl, ttl)
+          return
+        end
+        if only then
+          call('ZADD', key, only, only)
+          single[name] = nil
+          no_single[#no_single + 1] = name
+          ttl = left_singles == -2 and ttl or longer(ttl, math.max(0, left_singles))
+        end
+      end
       call('ZADD', key, unpack(list))
       if interval.trims and left ~= -2 then
         call('ZREMRANGEBYSCORE', key, '-inf', '(' .. interval.first)
       end
-      outlive(key, found.ttl, left)
-      local last = list[1]
-      for at = 3, #list, 2 do
+      outlive(key, ttl, left)
+      longest = longer(longest or ttl, ttl)
+      local last = only or list[1]
+      for at = 1, #list, 2 do
         if tonumber(list[at]) > tonumber(last) then last = list[at] end
       end
-      scored[#scored + 1] = last
-      scored[#scored + 1] = name
+      several[#several + 1] = last
+      several[#several + 1] = name
     end)
-    if found.ttl and longest ~= 0 then
-      longest = found.ttl == 0 and 0 or math.max(longest or 0, found.ttl)
-    end
   end
   if longest then
-    local left = call('TTL', interval.names)
-    call('ZADD', interval.names, 'GT', unpack(scored))
-    if interval.trims and left ~= -2 then
-      call('ZREMRANGEBYSCORE', interval.names, '-inf', '(' .. interval.first)
+    add(interval.names, interval, several, longest, call('TTL', interval.names))
+  end
+  for at = 1, #no_single, 5000 do
+    call('ZREM', interval.singles, unpack(no_single, at, math.min(at + 4999, #no_single)))
+  end
+  if longest_single then
+    local members = {}
+    for name, i in pairs(single) do
+      members[#members + 1] = i
+      members[#members + 1] = name
     end
-    outlive(interval.names, longest, left)
+    add(interval.singles, interval, members, longest_single, call('TTL', interval.singles))
   end
 end
 return outcome
