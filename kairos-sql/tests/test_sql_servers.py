@@ -136,7 +136,7 @@ def test_expiring_goes_in_chunks_also_when_some_are_given_up(opened, batch, serv
     storage = opened(server_url, "series")
     for i in range(8):
         storage.write(batch(("minute", i, None, {"a": [1.0] * 7, "b": [2.0], "c": [3.0] * 25})))
-    expired, transactions = storage._catalog.expire, []
+    expired, transactions = storage._statements.catalog.expire, []
 
     def expire(*arguments, **more):
         left = expired(*arguments, **more)
@@ -145,7 +145,7 @@ def test_expiring_goes_in_chunks_also_when_some_are_given_up(opened, batch, serv
             raise deadlock(storage._dialect.engine.dialect.dbapi)
         return left
 
-    monkeypatch.setattr(storage._catalog, "expire", expire)
+    monkeypatch.setattr(storage._statements.catalog, "expire", expire)
     storage.expire({"minute": 6}, None)
     assert [storage.span(name, "minute", None) for name in "abc"] == [(6, 7)] * 3
     assert len(transactions) > 8

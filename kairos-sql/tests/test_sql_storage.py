@@ -1,13 +1,17 @@
 """The storage against its contract, kind by kind: rows, names, spans, deleting, expiring, layouts."""
 
+import gc
 import sqlite3
 import threading
+import weakref
 
 import pytest
+import sqlalchemy as sa
 
 from kairos.errors import InvalidValue, SchemaMismatch
 from kairos.storage import Read
-from kairos_sql import catalog, sqlite
+from kairos_sql import catalog, sqlite, statements
+from kairos_sql.plugin import kairos_open
 
 PAYLOADS = {
     "series": ([2.5, 1.0, 2.5], [0.5], [2.5, 1.0, 2.5, 0.5]),
@@ -182,6 +186,7 @@ class TestNames:
     @pytest.mark.parametrize("buckets", [1, 2, 12, 40])
     def test_listing_many_names(self, opened, batch, url, monkeypatch, buckets):
         """Small pages, so that the lister goes from scanning to seeking and back."""
+        monkeypatch.setattr("kairos_sql.shelf._kept", {})  # those have the usual sizes in their text
         monkeypatch.setattr(sqlite, "_PAGE", 64)
         monkeypatch.setattr(sqlite, "_SEEKS", 8)
         storage = opened(url)
@@ -209,17 +214,18 @@ class TestExpiring:
         assert storage.span("a", "hour", None) is None
 
     def test_it_goes_in_chunks(self, opened, batch, url, monkeypatch):
+        monkeypatch.setattr("kairos_sql.shelf._kept", {})  # those have the usual size in their text
         monkeypatch.setattr(catalog, "CHUNK", 10)
         storage = opened(url, "series")
         for i in range(8):
             storage.write(batch(("minute", i, None, {"a": [1.0] * 7, "b": [2.0], "c": [3.0] * 25})))
-        expired, transactions = storage._catalog.expire, []
+        expired, transactions = storage._statements.catalog.expire, []
 
         def expire(*arguments, **more):
             transactions.append(arguments)
             return expired(*arguments, **more)
 
-        monkeypatch.setattr(storage._catalog, "expire", expire)
+        monkeypatch.setattr(storage._statements.catalog, "expire", expire)
         storage.expire({"minute": 6}, None)
         assert [storage.span(name, "minute", None) for name in "abc"] == [(6, 7)] * 3
         assert len(transactions) > 8
@@ -368,3 +374,38 @@ def test_a_reader_sees_whole_batches_while_another_thread_writes(opened, batch, 
     finally:
         stop.set()
         writer.join()
+
+
+def test_who_opens_a_table_again_compiles_nothing(opened, batch, tmp_path, monkeypatch):
+    """Also another file's of the same layout; a type of the caller's own is not known by its name."""
+
+    def use(file, **options):
+        storage = opened(f"sqlite:///{tmp_path / file}", "series", **options)
+        storage.write(batch(("minute", 1, None, {"a": [1.0]})))
+        assert {*read(storage, "minute", 1, 1)["a"][1][None]} == {1.0}
+        assert list(storage.names({"minute": None})) == ["a"]
+
+    compiled = []
+    own = statements.compile_statement
+    monkeypatch.setattr(statements, "compile_statement", lambda *given: compiled.append(given) or own(*given))
+    monkeypatch.setattr("kairos_sql.shelf._kept", {})
+    use("a")
+    assert compiled
+    compiled.clear()
+    use("a")
+    use("b")
+    assert not compiled
+    use("c", table_name="other")
+    assert compiled
+
+
+def test_statements_that_are_kept_keep_no_engine(config, url):
+    engine = sa.create_engine(url)
+    storage = kairos_open(engine, config("count"))
+    storage.ready()
+    storage.close()
+    engine.dispose()
+    gone = weakref.ref(engine)
+    del storage, engine
+    gc.collect()
+    assert gone() is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from threading import RLock
 from typing import Any, ClassVar, Protocol
 from weakref import WeakKeyDictionary
@@ -103,6 +103,11 @@ class Dialect(ABC):
     def prepare(self, statement: ClauseElement, *names: str) -> Prepared:
         """Return a statement ready to be sent, with parameters in the order of ``names``."""
         return Lazy(lambda: prepare(statement, self.engine_dialect, *names))
+
+    @property
+    def signature(self) -> Hashable | None:
+        """What engines have in common whose statements are the same text; None: they are an engine's own."""
+        return None
 
     def constant(self, column: sa.Column[Any], value: str | int) -> sa.ColumnElement[Any]:
         """Return what a column is compared with where a statement always has the same value for it."""

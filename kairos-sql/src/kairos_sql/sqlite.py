@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from threading import RLock
 from typing import Any
 
@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from attrs import frozen
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import URL, Connection, Engine
-from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.types import TypeEngine
 
@@ -23,7 +22,7 @@ from .decimals import DecimalText
 from .dialects import Dialect, Lent, Lister, Lock, Rules
 from .rows import Writer
 from .sqlite_writers import NumberingWriter, ValuesWriter
-from .statements import bound, is_plain, prepare
+from .statements import bound, is_plain
 
 __all__ = ["SQLite", "set_up"]
 
@@ -107,6 +106,14 @@ class SQLite(Dialect):
         """Return a literal, which is not bound at each call."""
         plain = not isinstance(value, str) or is_plain(value)
         return sa.literal_column(repr(value)) if plain else super().constant(column, value)
+
+    @property
+    def signature(self) -> Hashable | None:
+        """Return SQLAlchemy's dialect, unless somebody has made it write other text."""
+        own = self.engine_dialect
+        if not type(own).__module__.startswith("sqlalchemy.") or own.paramstyle != "qmark":
+            return None
+        return type(own), own.server_version_info, own.label_length
 
     @property
     def shared(self) -> bool:
@@ -284,7 +291,7 @@ class SQLite(Dialect):
 
     def names_lister(self, table: sa.Table) -> Lister:
         """Return a lister that scans or seeks, whichever is faster."""
-        return _names_lister(table, self.engine_dialect)
+        return _names_lister(table, self)
 
 
 def _looks_like_number(text: str) -> bool:
@@ -308,7 +315,7 @@ class _Page:
     last: str
 
 
-def _names_lister(table: sa.Table, dialect: EngineDialect) -> Lister:
+def _names_lister(table: sa.Table, dialect: Dialect) -> Lister:
     """List names by scanning the key where names have few buckets, and by seeking the next one where many.
 
     A row that is passed over costs a tenth of a seek. Names come back as one JSON text, which costs a
@@ -318,14 +325,14 @@ def _names_lister(table: sa.Table, dialect: EngineDialect) -> Lister:
     page = sa.select(table.c.name).where(table.c.interval == interval, table.c.name > after)
     page = page.order_by(table.c.name)
     rows = page.limit(_PAGE).subquery()
-    scan = prepare(sa.select(sa.func.json_group_array(rows.c.name)), dialect, "interval", "after")
+    scan = dialect.prepare(sa.select(sa.func.json_group_array(rows.c.name)), "interval", "after")
 
     step = sa.select(page.limit(1).scalar_subquery().label("name")).cte("step", recursive=True)
     following = sa.select(table.c.name).where(table.c.interval == interval, table.c.name > step.c.name)
     following = following.order_by(table.c.name).limit(1)
     step = step.union_all(sa.select(following.scalar_subquery()).where(step.c.name.is_not(None)))
     found = sa.select(step.c.name).where(step.c.name.is_not(None)).limit(_SEEKS).subquery()
-    seek = prepare(sa.select(sa.func.json_group_array(found.c.name)), dialect, "interval", "after")
+    seek = dialect.prepare(sa.select(sa.func.json_group_array(found.c.name)), "interval", "after")
 
     def names(cursor: Any, intervals: Iterable[str]) -> dict[str, None]:
         names: dict[str, None] = {}
@@ -334,8 +341,7 @@ def _names_lister(table: sa.Table, dialect: EngineDialect) -> Lister:
             after = ""
             statement = scan
             while True:
-                cursor.execute(statement.text, statement.arguments((interval, after)))
-                text = cursor.fetchone()[0]
+                text = statement.run(cursor, (interval, after)).fetchone()[0]
                 page = known.get(text)
                 if page is None:  # intervals often have the same names: these are parsed once
                     listed = json.loads(text)

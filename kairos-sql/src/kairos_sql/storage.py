@@ -13,14 +13,13 @@ from attrs import evolve
 from kairos.errors import InvalidValue, SchemaMismatch
 from kairos.storage import Batch, Buckets, Capabilities, Read, Reply, Scope, Storage
 
-from .catalog import Catalog
 from .commits import GroupCommit
 from .connections import Connections
 from .dialects import Dialect
-from .folds import Folds, declared
-from .kinds import KIND_TABLES, KindTable
-from .layouts import Layouts
+from .folds import declared
+from .kinds import KIND_TABLES
 from .schema import data_table, layouts_table, make_ready
+from .shelf import Statements, statements_of
 from .values import ColumnType
 
 __all__ = ["SQLStorage"]
@@ -73,10 +72,7 @@ class SQLStorage(Storage):
         self._commits = GroupCommit(self._store, connections.lock, self._refused)
         self._recorded: dict[str, str] = {}  # what was recorded here
         self._looked = time.monotonic()  # when it was last seen to be there
-        self._rows: KindTable
-        self._catalog: Catalog
-        self._layouts: Layouts
-        self._folds: Folds
+        self._statements: Statements
         axes, transforms = declared(kind, column, dialect)
         self.capabilities = Capabilities(
             kinds=frozenset(KIND_TABLES),
@@ -101,10 +97,9 @@ class SQLStorage(Storage):
             self.capabilities = evolve(self.capabilities, shared=self._dialect.shared)
             make_ready(connection, self._dialect, self._kind, self._table, self._layouts_table)
         # A dialect compiles rightly only once it has met its server
-        self._rows = KIND_TABLES[self._kind](self._table, self._column, self._dialect)
-        self._catalog = Catalog(self._table, self._dialect)
-        self._folds = Folds(self._table, self._kind, self._column, self._dialect)
-        self._layouts = Layouts(self._layouts_table, self._kind, self._table.name, self._dialect)
+        self._statements = statements_of(
+            self._kind, self._table, self._layouts_table, self._column, self._dialect
+        )
 
     @property
     def retries(self) -> int:
@@ -113,18 +108,18 @@ class SQLStorage(Storage):
 
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts."""
-        return self._connections.read(self._layouts.all)
+        return self._connections.read(self._statements.layouts.all)
 
     def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
-        there = self._connections.write(lambda cursor: self._layouts.record(cursor, layouts))
+        there = self._connections.write(lambda cursor: self._statements.layouts.record(cursor, layouts))
         self._recorded |= layouts
         self._looked = time.monotonic()
         return there
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
         """Remove recorded layouts."""
-        self._connections.write(lambda cursor: self._layouts.forget(cursor, intervals))
+        self._connections.write(lambda cursor: self._statements.layouts.forget(cursor, intervals))
         self._forgot(intervals)
 
     def _forgot(self, intervals: Iterable[str]) -> None:
@@ -141,7 +136,7 @@ class SQLStorage(Storage):
         now, mine = time.monotonic(), self._recorded
         there = self.layouts()
         if not mine.keys() <= there.keys():
-            there = self._connections.write(lambda cursor: self._layouts.record(cursor, mine))
+            there = self._connections.write(lambda cursor: self._statements.layouts.record(cursor, mine))
         for interval, layout in mine.items():
             if there[interval] != layout:
                 raise SchemaMismatch(
@@ -151,7 +146,7 @@ class SQLStorage(Storage):
         self._looked = now
 
     def _store(self, batches: Sequence[Batch], committing: Callable[[], None]) -> None:
-        write = self._rows.write(batches)
+        write = self._statements.rows.write(batches)
         try:
             if isinstance(write, tuple):
                 committing()
@@ -174,11 +169,11 @@ class SQLStorage(Storage):
         if fetch is not None:
             return self._fetch(request, fetch)
         interval, first, last = request.interval, request.first, request.last
-        flat, read = interval in self._flat, self._rows.read
+        flat, read = interval in self._flat, self._statements.rows.read
         if (request.fold or request.transforms) and (reply := self._folded(request, flat)) is not None:
             return reply
         if len(request.names) > 1:
-            names, read_many = request.names, self._rows.read_many
+            names, read_many = request.names, self._statements.rows.read_many
             return Reply(
                 self._connections.read(lambda cursor: read_many(cursor, interval, names, first, last, flat))
             )
@@ -189,10 +184,10 @@ class SQLStorage(Storage):
 
     def _folded(self, request: Read, flat: bool) -> Reply | None:
         """Return a reply that the database has calculated, if it can."""
-        if not self._folds.takes(request):
+        if not self._statements.folds.takes(request):
             return None
         try:
-            return self._connections.read(lambda cursor: self._folds.read(cursor, request, flat))
+            return self._connections.read(lambda cursor: self._statements.folds.read(cursor, request, flat))
         except Exception as error:
             if not self._dialect.sum_overflowed(error):
                 raise
@@ -211,24 +206,26 @@ class SQLStorage(Storage):
 
     def names(self, scope: Scope) -> Iterable[str]:
         """Return the names with data."""
-        return self._connections.read(lambda cursor: self._catalog.names(cursor, scope))
+        return self._connections.read(lambda cursor: self._statements.catalog.names(cursor, scope))
 
     def span(self, name: str, interval: str, at_least: int | None) -> tuple[int, int] | None:
         """Return the first and last bucket with data."""
-        return self._connections.read(lambda cursor: self._catalog.span(cursor, name, interval, at_least))
+        return self._connections.read(
+            lambda cursor: self._statements.catalog.span(cursor, name, interval, at_least)
+        )
 
     def delete(self, names: Sequence[str], scope: Scope) -> int:
         """Remove names."""
-        if len(names) == 1 and (one := self._catalog.delete_one(names[0], scope)) is not None:
+        if len(names) == 1 and (one := self._statements.catalog.delete_one(names[0], scope)) is not None:
             return int(self._connections.run_one(*one) > 0)
-        return self._connections.write(lambda cursor: self._catalog.delete(cursor, names, scope))
+        return self._connections.write(lambda cursor: self._statements.catalog.delete(cursor, names, scope))
 
     def delete_all(self, scope: Scope) -> int:
         """Remove all names at once."""
 
         def work(cursor: Any) -> int:
-            count = self._catalog.delete_all(cursor, scope)
-            self._layouts.forget(cursor, tuple(scope))
+            count = self._statements.catalog.delete_all(cursor, scope)
+            self._statements.layouts.forget(cursor, tuple(scope))
             return count
 
         deleted = self._connections.write(work)
@@ -242,10 +239,12 @@ class SQLStorage(Storage):
                 self._expire(interval, first, names)
 
     def _expire(self, interval: str, first: int, names: Sequence[str] | None) -> None:
-        dead = self._connections.read(lambda cursor: self._catalog.dead(cursor, interval, names, first))
+        dead = self._connections.read(
+            lambda cursor: self._statements.catalog.dead(cursor, interval, names, first)
+        )
         while dead:
             dead = self._connections.write(
-                partial(self._catalog.expire, interval=interval, names=dead, first=first)
+                partial(self._statements.catalog.expire, interval=interval, names=dead, first=first)
             )
 
     def close(self) -> None:

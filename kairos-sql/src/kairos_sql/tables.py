@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Dialect as EngineDialect
 from sqlalchemy.engine import Engine, make_url
 
 from kairos.errors import InvalidValue
@@ -14,6 +13,7 @@ from kairos.storage import KINDS
 from .drivers import dialect_for, with_driver
 from .schema import data_table, layouts_table
 from .schema_names import LAYOUTS
+from .shelf import Unconnected
 from .values import column_type
 
 __all__ = ["tables"]
@@ -67,22 +67,11 @@ def tables(
     return table, layouts_table(metadata, own, schema) if known is None else known
 
 
-class _Unconnected:
-    """What a dialect of ours asks of an engine as long as nothing is sent."""
-
-    def __init__(self, url: sa.URL) -> None:
-        self.url = url
-        self.dialect: EngineDialect = url.get_dialect()()
-
-    def get_execution_options(self) -> dict[str, Any]:
-        """Return none."""
-        return {}
-
-
 def _engine(dialect: str | Engine) -> Any:
     if isinstance(dialect, Engine):
         return dialect
-    return _Unconnected(_url(dialect))
+    url = _url(dialect)
+    return Unconnected(url, url.get_dialect()())
 
 
 def _names(dialect: str | Engine) -> tuple[str, str]:
