@@ -20,6 +20,12 @@ FORMAT = 1
 """The version of the layout that this core writes."""
 
 _SPANS = {"h": 3_600, "d": 86_400, "w": 7 * 86_400, "m": 30 * 86_400, "y": 365 * 86_400}
+_SECONDS = (
+    dict.fromkeys(("s", "sec", "second", "seconds"), 1)
+    | dict.fromkeys(("min", "minute", "minutes", "minutely"), 60)
+    | dict.fromkeys(("hour", "hours", "hourly"), 3_600)
+)
+"""What is no step, and what may be meant by it."""
 _ALLOWED_STEP = (
     "a whole number of seconds >= 1 (an int, a string of digits or a timedelta), a short form such as '30d' "
     "(h, d, w, m = 30 days, y = 365 days) or one of daily, weekly, monthly, yearly"
@@ -115,9 +121,9 @@ def check_layout(interval: str, recorded: str, wanted: str) -> None:
     if theirs != ours:
         raise SchemaMismatch(
             f"interval {show(interval)}: this place was written with {_describe(theirs, recorded)}; "
-            f"this timeseries asks for {_describe(ours, wanted)}: use another interval name or another place (by "
-            "the backend's option for it, or a database of its own), or remove the data with delete_all() of a "
-            "timeseries that fits it"
+            f"this timeseries asks for {_describe(ours, wanted)}: use another interval name or another place "
+            "(by the backend's option for it: prefix= or table_name=; or a database of its own), or remove the "
+            "data with delete_all() of a timeseries that fits it"
         )
 
 
@@ -151,7 +157,11 @@ def parse_step(value: Any, zone: ZoneInfo, what: str) -> Step:
             return Gregorian(UNITS[value], zone)
         match = re.fullmatch(r"([0-9]+)([hdwmy]?)", value)
         if not match:
-            raise InvalidValue(f"{what} must be {_ALLOWED_STEP}; got {show(value)}")
+            seconds = _SECONDS.get(value.lstrip("0123456789 ").lower())
+            count = re.match("[0-9]{0,9}", value)
+            assert count is not None
+            hint = f"; did you mean {int(count[0] or 1) * seconds}?" if seconds else ""
+            raise InvalidValue(f"{what} must be {_ALLOWED_STEP}; got {show(value)}{hint}")
         digits = match[1].lstrip("0")
         seconds = int(digits[:20] or 0) * _SPANS.get(match[2], 1)  # 20 digits are too many already
     elif isinstance(value, timedelta):

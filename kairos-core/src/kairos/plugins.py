@@ -103,13 +103,18 @@ def _candidates(target: Any) -> tuple[str, list[tuple[EntryPoint, ...]]]:
     if isinstance(target, str):
         scheme, separator, _ = target.partition("://")
         if not separator or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
-            return f"target {redact(target)}, which is not a URL (scheme://…)", []
+            file = target.removeprefix("sqlite:")
+            is_file = re.fullmatch(r"[^:@]+\.(sqlite3?|db)", file)
+            hint = f"; a file of SQLite is sqlite:///{file}" if is_file else ""
+            return f"target {redact(target)}, which is not a URL (scheme://…){hint}", []
         keys = [scheme.lower(), scheme.lower().partition("+")[0], "*"]
         points = _found(_SCHEMES)
         what = f"scheme {show(scheme)}"
     else:
         keys = [cls.__module__.partition(".")[0] for cls in type(target).__mro__ if cls is not object]
         points = _found(_CLIENTS)
+        if target is None:
+            return "target None: it must be a URL or a client of a database", []
         what = f"client of type {type(target).__module__}.{type(target).__qualname__}"
     return what, [points[key] for key in dict.fromkeys(keys) if key in points]
 
@@ -188,7 +193,12 @@ def _advice(target: Any, what: str, by_key: list[tuple[EntryPoint, ...]], backen
     by_scheme = {key: points for key, points in _found(_SCHEMES).items() if key != "*"}
     if isinstance(target, str) and "://" in target and package is None and not failed:
         near = get_close_matches(scheme, [*by_scheme, *hints["schemes"]], 1)
-        lines += [f"did you mean {other}://?" for other in near if other != scheme]
+        for other in near:
+            if other != scheme:
+                lines.append(f"did you mean {other}://?")
+                package = hints["schemes"].get(other)
+                if package is not None and not _installed(package):
+                    lines.append(f"install one that does: pip install {package}")
     schemes = [f"{key} ({', '.join(map(_dist, points))})" for key, points in by_scheme.items()]
     lines.append(f"installed schemes: {', '.join(sorted(schemes)) or 'none'}")
     lines += [f"failed to import: {p}: {error}" for p, error in sorted(_broken.items()) if p not in failed]

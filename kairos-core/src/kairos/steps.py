@@ -365,7 +365,8 @@ class Gregorian:
         day = (second + _offset_at(self.zone, second)) // DAY + _EPOCH_DAY
         if not 1 <= day <= _LAST_DAY:
             raise InvalidValue(
-                f"timestamp {show(second)} is out of range: a {self.text} step takes the local years 1 to 9999"
+                f"timestamp {show(second)} is out of range: a {self.text} step takes the local years 1 to 9999, in "
+                "seconds (not milliseconds)"
             )
         ordinal = self._ordinal_of_day(day)
         while (end := self._start(ordinal + 1)) <= second:  # the clock was set back into the previous bucket

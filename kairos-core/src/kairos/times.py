@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from .errors import InvalidType, InvalidValue, show
@@ -52,13 +52,14 @@ def to_second(value: Any, what: str = "timestamp") -> int:
     if isinstance(value, datetime):
         if not _is_aware(value):
             raise InvalidValue(
-                f"{what} must be {_ALLOWED}; got the naive {show(value)}: give it a zone, "
-                "for example value.replace(tzinfo=timezone.utc)"
+                f"{what} must be {_ALLOWED}; got the naive {show(value)}: now is datetime.now(timezone.utc); "
+                "of another time say whose clock it was, for example value.replace(tzinfo=ZoneInfo('Europe/Berlin'))"
             )
         since = value - _EPOCH
         return since.days * 86_400 + since.seconds
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidType(f"{what} must be {_ALLOWED}; got {show(value)} ({kind.__name__})")
+        hint = ", which is a whole day: give an instant of it" if isinstance(value, date) else ""
+        raise InvalidType(f"{what} must be {_ALLOWED}; got {show(value)} ({kind.__name__}){hint}")
     return to_second(int.__int__(value) if isinstance(value, int) else float.__float__(value), what)
 
 

@@ -189,4 +189,7 @@ def _hint(value: Any, values: Values) -> str:
         return "; nested lists are not allowed: pass one flat list of values"
     if isinstance(value, bytes | bool) and values.text:
         return "; convert it with write_func and read_func"
-    return "; convert it, for example with write_func, or choose another type of values if the backend has that option"
+    return (
+        "; convert it, for example with write_func, or choose another type of values, where the backend has the "
+        "option value_type"
+    )

@@ -17,6 +17,7 @@ from .values import COLLECTIONS, check_name, list_checker
 __all__ = ["MAX_COPIES", "Writer", "Written"]
 
 MAX_COPIES = 100_000
+_TIMESTAMP_OF_BULK = "a timestamp of bulk_insert({timestamp: {name: [values]}})"
 
 
 class Written(NamedTuple):
@@ -104,7 +105,8 @@ class Writer:
         max_bytes, add, prepare = self.capabilities.max_name_bytes, self.rules.add, self._prepare
         known: dict[Any, str] = {}
         for timestamp, by_name in inserts.items():
-            slots = self._slots(second if timestamp is None else to_second(timestamp), copies, second)
+            moment = second if timestamp is None else to_second(timestamp, _TIMESTAMP_OF_BULK)
+            slots = self._slots(moment, copies, second)
             if not isinstance(by_name, Mapping):
                 raise InvalidType(
                     "bulk_insert takes {timestamp: {name: [values]}}; "
