@@ -50,9 +50,7 @@ def create_app(target: str, clock: Callable[[], float] = time.time) -> FastAPI:
             )
         except UnknownInterval as error:
             raise HTTPException(404, f"there are: {', '.join(INTERVALS)}") from error
-        return {
-            start: next(iter(row.values())) if isinstance(row, dict) else row for start, row in found.items()
-        }
+        return found
 
     return app
 
