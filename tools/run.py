@@ -96,7 +96,7 @@ def environment(directory: Path, installs: list[list[str]], sources: list[Path])
     if python.exists() and stamp.exists() and stamp.read_text("utf-8") == made_from:
         return python
     print(
-        f"preparing {directory.name} with Python {sys.version.split()[0]}: packages are fetched, which may take minutes",
+        f"preparing {directory.name} with Python {sys.version.split()[0]}: packages are fetched, for some minutes",
         flush=True,
     )
     make_venv(directory, python)
