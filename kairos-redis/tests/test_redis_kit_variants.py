@@ -17,7 +17,6 @@ from kairos_conformance.laws.metadata import MetadataLaws
 from kairos_conformance.laws.storage import StorageLaws
 from kairos_conformance.laws.writing import WritingLaws
 
-
 WHOLE = os.environ.get("KAIROS_REDIS_KIT") == "whole"
 
 

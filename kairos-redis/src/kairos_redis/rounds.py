@@ -34,7 +34,7 @@ _PAUSE = 0.05
 Node = TypeVar("Node")
 """What lends connections to a node."""
 
-_KEY_AT = {b"EVALSHA": 3, b"ZDIFF": 2}
+_KEY_AT = {b"EVALSHA": 3, b"ZDIFF": 2, b"ZINTER": 2}
 """Where a command's first key stands, if not behind its name."""
 
 
