@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from redis.cluster import RedisCluster
+
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -36,3 +38,12 @@ def test_the_page_on_redis(server, raw, capsys):
 
 def test_the_readme(server, raw, capsys):
     assert run("kairos-redis/README.md", server.url, raw, capsys) == 1
+
+
+def test_the_readme_on_a_cluster(engine, capsys):
+    """It says that the URL is all that changes."""
+    url = engine("redis-cluster").url
+    assert run("kairos-redis/README.md", url, None, capsys) == 1
+    with RedisCluster.from_url(url.replace("redis+cluster://", "redis://")) as client:
+        for node in client.get_primaries():
+            client.flushall(target_nodes=node)
