@@ -36,3 +36,8 @@ def test_the_page_on_redis(server, raw, capsys):
 
 def test_the_readme(server, raw, capsys):
     assert run("kairos-redis/README.md", server.url, raw, capsys) == 1
+
+
+def test_the_readme_on_a_cluster(engine, capsys):
+    """It says that the URL is all that changes."""
+    assert run("kairos-redis/README.md", engine("redis-cluster").url, None, capsys) == 1

@@ -17,7 +17,6 @@ from kairos_conformance.laws.metadata import MetadataLaws
 from kairos_conformance.laws.storage import StorageLaws
 from kairos_conformance.laws.writing import WritingLaws
 
-
 WHOLE = os.environ.get("KAIROS_REDIS_KIT") == "whole"
 
 
@@ -25,16 +24,16 @@ class Variant:
     if not WHOLE:
         profile = "quick"
 
+    @classmethod
+    def options_for(cls, kind):
+        return {"prefix": f"kit-{kind}"}
+
 
 class OneSide(Variant):
     """Where what differs lies below both sides: the asyncio side is tried elsewhere."""
 
     if not WHOLE:
         sides = ("sync",)
-
-    @classmethod
-    def options_for(cls, kind):
-        return {"prefix": f"kit-{kind}"}
 
 
 class TestCluster(Variant, Suite):

@@ -88,6 +88,7 @@ class Calls:
     codec: KindCodec
     layouts: Layouts
     _recent: _Shape | None = field(init=False, default=None)
+    _sent: tuple[Any, Sequence[bytes]] | None = field(init=False, default=None)
 
     def call(self, chunk: Sequence[Write], now: float) -> Command:
         """Return the script call that stores a chunk on a server."""
@@ -214,5 +215,8 @@ class Calls:
 
     def call_one(self, key: bytes, payload: Any, deadline: int | None, mode: bytes, now: float) -> Command:
         """Return the call that stores a payload under one data key; ``mode`` is for keys that are new."""
-        ttl, parts = time_to_live(deadline, now), self.codec.payload(payload)
+        ttl, sent = time_to_live(deadline, now), self._sent
+        if sent is None or sent[0] is not payload:  # two intervals mostly get the same
+            sent = self._sent = payload, self.codec.payload(payload)
+        parts = sent[1]
         return (b"EVALSHA", WRITE[self.place.kind], b"1", key, mode, b"1", ttl, b"1", b"0", b"0", *parts)

@@ -14,6 +14,7 @@ from attrs import Factory, define, frozen
 from redis.crc import key_slot
 from redis.exceptions import (
     AskError,
+    ClusterDownError,
     MovedError,
     NoScriptError,
     RedisClusterException,
@@ -34,7 +35,7 @@ _PAUSE = 0.05
 Node = TypeVar("Node")
 """What lends connections to a node."""
 
-_KEY_AT = {b"EVALSHA": 3, b"ZDIFF": 2}
+_KEY_AT = {b"EVALSHA": 3, b"ZDIFF": 2, b"ZINTER": 2}
 """Where a command's first key stands, if not behind its name."""
 
 
@@ -167,6 +168,10 @@ class Rounds(ABC, Generic[Node]):
                     redirected[at] = targets[at]
                 node = targets[at][0] if at in targets else self._of(commands[at])
                 unknown.setdefault(node, {}).setdefault(commands[at][1], []).append(at)
+            elif isinstance(
+                reply, ClusterDownError
+            ):  # so says also who has lost its slots, and has not heard of it
+                moved = True
             elif not isinstance(reply, TryAgainError):
                 continue
             pending.append(at)

@@ -37,6 +37,9 @@ __all__ = ["Writer"]
 FEW = 8
 """Up to how many data keys a cluster is first asked whether they are there."""
 
+SHORT = 200
+"""Up to how many values that are asked with what they get, since it is sent again to those that are not."""
+
 MET = 10_000
 """How many data keys a handle remembers on a cluster."""
 
@@ -234,7 +237,11 @@ class Writer:
         units, tally = self._units(chunk), Tally(self._check)
         look: _Look | None = None
         if len(units) <= FEW:
-            units, look = yield from self._to_what_is_there(units, now, tally)
+            few, met = units, any(unit.key in self._met for unit in units)
+            if met or self.codec.sizes([unit.payload for unit in units]) <= SHORT:
+                units, look = yield from self._to_what_is_there(few, now, tally, look=not met)
+            if not met:
+                self._meet(few)
         if units:
             addition = self.indexer.of(units, now)
             if look is None:
@@ -258,26 +265,23 @@ class Writer:
         return tally.missed
 
     def _to_what_is_there(
-        self, units: list[Unit], now: float, tally: Tally
+        self, units: list[Unit], now: float, tally: Tally, *, look: bool
     ) -> Generator[Request | Stream, list[Any], tuple[list[Unit], _Look | None]]:
         """Write to the data keys that are there; return the units whose keys are new, and a look at records and index.
 
-        Where this handle has not met the keys yet they are likely to be new, and the look costs no round trip; else
-        there is none.
+        Where this handle has not met the keys yet they are likely to be new, and the look costs no round trip.
         """
         commands = [self._one(unit, b"?", now) for unit in units]
-        look: list[Command] = []
-        names: list[Names] = []
-        if not any(unit.key in self._met for unit in units):
-            names = self.indexer.of(units, now).looked_up()
-            look = self._looks(names)
-            if len(self._met) > MET:
-                self._met.clear()
-            self._met.update([unit.key for unit in units])
-        request = Request(commands + look, writes=True, waits=True)
+        names = self.indexer.of(units, now).looked_up() if look else []
+        request = Request(commands + (self._looks(names) if look else []), writes=True, waits=True)
         replies = yield request
         left = tally.take(units, replies[: len(units)], request)
         return left, _Look(names, replies[len(units) :]) if look else None
+
+    def _meet(self, units: Sequence[Unit]) -> None:
+        if len(self._met) > MET:
+            self._met.clear()
+        self._met.update([unit.key for unit in units])
 
     def _looks(self, names: Sequence[Names]) -> list[Command]:
         return [*self.layouts.look(), *(command for some in names for command in some.commands)]
