@@ -1,7 +1,7 @@
 """How PostgreSQL lists names.
 
-A table of a few megabytes is read as a whole: that costs less than half of going through its key in order. In a larger one the
-key is scanned where names have few buckets, and the next name sought where they have many.
+A table of a few megabytes is read as a whole: that costs less than half of going through its key in order. In a larger
+one the key is scanned where names have few buckets, and the next name sought where they have many.
 """
 
 from __future__ import annotations
