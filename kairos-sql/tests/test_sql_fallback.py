@@ -15,6 +15,11 @@ from kairos_sql.dialects import Rules
 from kairos_sql.generic import Generic
 from kairos_sql.generic_writer import CompareAndSetWriter, Conflict, NumberingWriter
 from kairos_sql.kinds import KIND_TABLES
+from kairos_sql.schema import data_table, layouts_table
+from kairos_sql.shelf import Unconnected, statements_of
+from kairos_sql.values import column_type
+
+PAYLOADS = {"series": [1.0], "histogram": {1.0: 2}, "count": 3, "gauge": 2.5, "set": {1.0}}
 
 
 @pytest.fixture
@@ -45,6 +50,60 @@ def test_tables_and_statements_compile_for_dialects_without_a_server_here(scheme
     assert len(statements) >= 2
     for statement in statements:
         assert str(statement.compile(dialect=dialect))
+
+
+class Compiling:
+    """A cursor of a database that is not here: it compiles what it is sent, and finds one row of ones, or none."""
+
+    rowcount = 100_000
+
+    def __init__(self, dialect, found):
+        self.dialect, self.found, self.sent = dialect, found, set()
+
+    def execute(self, statement, parameters=None):
+        self.statement = statement
+        self.sent.add(str(statement.compile(dialect=self.dialect)))
+
+    def fetchone(self):
+        return (1,) * len(self.statement.selected_columns) if self.found else None
+
+    def fetchall(self):
+        return []
+
+
+@pytest.mark.parametrize("scheme", ["oracle+oracledb", "mssql+pyodbc"])
+@pytest.mark.parametrize(("kind", "payload"), PAYLOADS.items())
+def test_all_that_is_sent_compiles_for_dialects_without_a_server_here(scheme, kind, payload, batch):
+    url = sa.make_url(f"{scheme}://")
+    engine = Unconnected(url, url.get_dialect()())
+    dialect, metadata = Generic(engine), sa.MetaData()
+    column = column_type("float", 255, 32_768, dialect)
+    table = data_table(metadata, kind, kind, column.sql, 255, dialect, None)
+    statements = statements_of(kind, table, layouts_table(metadata, dialect, None), column, dialect)
+    rows, catalog, layouts = statements.rows, statements.catalog, statements.layouts
+    cursor, empty = Compiling(engine.dialect, True), Compiling(engine.dialect, False)
+    store = rows.write([batch(("minute", 1, None, {"a": payload}), ("hour", 1, 1, {"a": payload}))])
+    store(cursor, lambda: None)
+    if kind != "series":
+        store(empty, lambda: None)
+    for flat, last in ((True, 1), (True, 5), (False, 1), (False, 5)):
+        rows.read(cursor, "minute", "a", 1, last, flat)
+        rows.read_many(cursor, "minute", ["a", "b"], 1, last, flat)
+    for fold in map(frozenset, ((), ("resolution",), ("resolution", "name", "interval"))):
+        transforms = ("sum", "count", "min", "max", "mean") if kind == "series" else ()
+        request = Read(("a", "b"), "hour", 1, 5, list, fold=fold, transforms=transforms)
+        if statements.folds.takes(request):
+            statements.folds.read(cursor, request, False)
+    catalog.names(cursor, {"minute": None, "hour": 3})
+    catalog.span(cursor, "a", "minute", None)
+    catalog.delete(cursor, ["a"], {"minute": None, "hour": None})
+    catalog.delete(cursor, ["a"], {"minute": 3, "hour": None})
+    catalog.delete_all(cursor, {"minute": None})
+    catalog.dead(cursor, "minute", ["a"], 3)
+    catalog.expire(cursor, "minute", ["a"], 3)
+    layouts.record(cursor, {"minute": "1"})
+    layouts.forget(cursor, ["minute"])
+    assert len(cursor.sent | empty.sent) >= 16
 
 
 def test_servers_that_fold_text_keep_names_as_bytes():

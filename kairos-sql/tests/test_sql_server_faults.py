@@ -103,6 +103,33 @@ def test_deadlock_victims_are_sent_again(server, database, opened, batch):
     assert read == {"a": {1: {None: 1 + written}}}
 
 
+@pytest.mark.parametrize("server", ["postgresql"])
+@pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
+@pytest.mark.parametrize("patient", [True, False])
+def test_a_failed_serialization_is_sent_again_while_there_is_time(
+    server, database, opened, batch, sa_engine, monkeypatch, level, patient
+):
+    """A stranger commits a change of the row that ours waits for."""
+    url = database(server)
+    storage = opened(sa_engine(url, isolation_level=level))
+    storage.write(batch(("minute", 1, None, {"a": 1})))
+    if not patient:
+        monkeypatch.setattr("kairos_sql.connections._PATIENCE", 0.0)
+    with sa_engine(url).connect() as stranger:
+        stranger.exec_driver_sql("UPDATE count SET count = count + 10")
+        commit = threading.Timer(1.0, stranger.commit)
+        commit.start()
+        if patient:
+            storage.write(batch(("minute", 1, None, {"a": 1})))
+        else:
+            with pytest.raises(psycopg.errors.SerializationFailure):
+                storage.write(batch(("minute", 1, None, {"a": 1})))
+        commit.join()
+    assert (storage.retries > 0) == patient
+    read = storage.read(Read(("a",), "minute", 1, 1, lambda: [1])).data
+    assert read == {"a": {1: {None: 11 + patient}}}
+
+
 @pytest.mark.parametrize("server", MAIN)
 def test_a_server_that_is_killed_and_comes_back(server, own_engine):
     """SIGKILL in mid-load: each acknowledged call is there whole, none twice, and the calls go on."""

@@ -3,6 +3,7 @@
 import pytest
 
 from kairos.storage import Read
+from kairos_sql import postgresql_names
 
 KINDS = {
     "series": [1.0, 2.0],
@@ -52,10 +53,10 @@ def all_calls(storage):
     storage.delete(["some 002", "some 003"], {"minute": None, "hour": 3})
 
 
-def fill(storage, batch, payload):
+def fill(storage, batch, payload, others):
     """Many other names around, so that a plan that scans is a bad one."""
     for i in range(12):
-        storage.write(batch(("other", i, None, {f"name {k:04}": payload for k in range(1_500)})))
+        storage.write(batch(("other", i, None, {f"name {k:04}": payload for k in range(others)})))
     storage.write(batch(("minute", 1, None, {f"name {k:04}": payload for k in range(1_500)})))
     storage.write(batch(*(("minute", i, None, {"a": payload}) for i in range(50))))
     storage.write(batch(*(("hour", i, i, dict.fromkeys((*SOME, "a"), payload)) for i in range(5))))
@@ -63,11 +64,10 @@ def fill(storage, batch, payload):
 
 @pytest.mark.parametrize("server", ["postgresql", "mariadb", "mysql"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_statement_scans_the_table(opened, batch, server, server_url, sa_engine, kind, monkeypatch):
-    """But for `list` where a table of PostgreSQL is small: here it counts as large."""
-    monkeypatch.setattr("kairos_sql.postgresql_names._SMALL", 0)
+def test_no_statement_scans_the_table(opened, batch, server, server_url, sa_engine, kind):
+    """But for `list` on PostgreSQL where a table has no more than 4 MiB: here it has more."""
     storage = opened(server_url, kind)
-    fill(storage, batch, KINDS[kind])
+    fill(storage, batch, KINDS[kind], 5_000 if server == "postgresql" else 1_500)
     connections = storage._connections
     for lent in connections._idle:
         lent.cursor = Recorder(lent.cursor)
@@ -75,6 +75,10 @@ def test_no_statement_scans_the_table(opened, batch, server, server_url, sa_engi
         analyze = f'ANALYZE "{kind}"' if server == "postgresql" else f"ANALYZE TABLE `{kind}`"
         connection.exec_driver_sql(analyze)
         connection.commit()
+    if server == "postgresql":
+        with sa_engine(server_url).connect() as connection:
+            size = connection.exec_driver_sql(f"SELECT pg_relation_size('{kind}')").scalar()
+        assert size > postgresql_names._SMALL
     all_calls(storage)
     sent = [one for lent in connections._idle for one in lent.cursor.sent]
     statements = {
@@ -105,3 +109,24 @@ def scans(server, kind, plan):
         unbounded = "Index" in str(plan) and "Index Cond" not in str(plan)
         return bool(whole) or unbounded
     return any(row["table"] == kind and row["type"] in ("ALL", "index") for row in plan)
+
+
+@pytest.mark.parametrize("server", ["postgresql"])
+def test_listing_looks_at_few_pages_of_a_large_table(opened, batch, server_url, sa_engine):
+    """Beside 2,000 rows of ours are 60,000 of another interval."""
+    storage = opened(server_url)
+    storage.write(batch(*(("minute", i, None, dict.fromkeys(SOME, 1)) for i in range(20))))
+    for i in range(12):
+        storage.write(batch(("other", i, None, {f"name {k:04}": 1 for k in range(5_000)})))
+    (lent,) = storage._connections._idle
+    lent.cursor = Recorder(lent.cursor)
+    assert list(storage.names({"minute": None})) == SOME
+    touched = 0
+    with sa_engine(server_url).connect() as connection:
+        size = connection.exec_driver_sql("SELECT pg_relation_size('count')").scalar()
+        cursor = connection.connection.cursor()
+        for text, parameters in lent.cursor.sent:
+            cursor.execute(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {text}", parameters)
+            (plan,) = cursor.fetchone()[0]
+            touched += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+    assert 0 < 8_192 * touched < size / 2

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import pytest
+import sqlalchemy as sa
 
 from kairos.errors import InvalidValue
 from kairos.storage import Read
@@ -73,6 +74,25 @@ class TestExactness:
         gauge = opened(url, "gauge", value_type="text")
         gauge.write(batch(("minute", 1, None, {name: name for name in NAMES})))
         assert [read(gauge, name=name)[1][None] for name in NAMES] == NAMES
+
+    @pytest.mark.parametrize("server", ["postgresql"])
+    def test_also_in_a_database_that_sorts_as_people_do(self, opened, batch, server_url, sa_engine):
+        """Which orders a < A < b, and passes over spaces: pages of names begin after the last one's code points."""
+        url = sa.make_url(server_url)
+        there = f"{url.database}_icu"
+        with sa_engine(server_url, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(
+                f"CREATE DATABASE {there} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en-US-u-ka-shifted'"
+            )
+        storage = opened(url.set(database=there), "set", value_type=str)
+        storage.write(batch(("minute", 1, None, {name: {*NAMES} for name in NAMES})))
+        for name in NAMES:
+            assert read(storage, name=name) == {1: {None: set(NAMES)}}
+        listed = storage.names({"minute": None})
+        assert sorted(listed) == sorted(NAMES)
+        storage.close()
+        with sa_engine(server_url, isolation_level="AUTOCOMMIT").connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {there} WITH (FORCE)")
 
     @pytest.mark.parametrize(
         ("there", "more"), [(2**63 - 1, 1), (-(2**63), -1), (1.7e308, 1.7e308), (-1.7e308, -1.7e308)]
@@ -221,3 +241,19 @@ class TestGroups:
         assert len(errors) == 20
         assert read(storage) == {1: {None: 140}}
         assert read(storage, name="full") == {1: {None: 2**63 - 1}}
+
+
+def test_a_regular_bulk_adds_what_single_increments_add(timeseries, server_url):
+    """All buckets have the same names, in an order that is nobody's; ints, fractions, and sums that cancel."""
+    bulk, each = timeseries(server_url, table_name="bulk"), timeseries(server_url, table_name="each")
+    names = ["b", "a", "ä", "c'\\\""]
+    inserts = {60 * k: {name: [k, j / 4, -k] for j, name in enumerate(names)} for k in range(20, -20, -1)}
+    for _ in range(2):
+        bulk.bulk_insert(inserts)
+    for timestamp, rows in inserts.items():
+        for name, numbers in rows.items():
+            each.insert(name, numbers * 2, timestamp=timestamp)
+    for name in names:
+        for interval in ("minute", "hour"):
+            here = {"start": -60 * 20, "end": 60 * 20}
+            assert bulk.series(name, interval, **here) == each.series(name, interval, **here)

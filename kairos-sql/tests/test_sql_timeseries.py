@@ -190,3 +190,18 @@ def test_a_handle_does_not_write_into_what_another_layout_has_taken(timeseries, 
     with pytest.raises(SchemaMismatch):
         one.insert("a", timestamp=60)
     assert taken.get("a", "minute", timestamp=61) == {61: 1}
+
+
+def test_a_regular_bulk_adds_what_single_increments_add(timeseries, url):
+    """All buckets have the same names, in an order that is nobody's; ints, fractions, and sums that cancel."""
+    bulk, each = timeseries(url, table_name="bulk"), timeseries(url, table_name="each")
+    names = ["b", "a", "ä"]
+    inserts = {60 * k: {name: [k, j / 4, -k] for j, name in enumerate(names)} for k in range(20, -20, -1)}
+    bulk.bulk_insert(inserts)
+    for timestamp, rows in inserts.items():
+        for name, numbers in rows.items():
+            each.insert(name, numbers, timestamp=timestamp)
+    for name in names:
+        for interval in ("minute", "hour"):
+            here = {"start": -60 * 20, "end": 60 * 20}
+            assert bulk.series(name, interval, **here) == each.series(name, interval, **here)

@@ -15,7 +15,7 @@ from .dialects import Dialect
 from .statements import Prepared, bound
 from .values import ColumnType
 
-__all__ = ["Folds"]
+__all__ = ["Folds", "declared"]
 
 _AXES: frozenset[Axis] = frozenset({"resolution", "name", "interval"})
 _TRANSFORMS = frozenset({"sum", "count", "min", "max", "mean"})
@@ -43,18 +43,12 @@ class Folds:
     ----------
     table, kind, column, dialect
         Of the timeseries.
-
-    Attributes
-    ----------
-    axes, transforms
-        What is declared of it in :class:`kairos.storage.Capabilities`.
     """
 
     def __init__(self, table: sa.Table, kind: str, column: ColumnType, dialect: Dialect) -> None:
         self._table, self._kind, self._dialect = table, kind, dialect
         self._result = column.result
         self._whole = isinstance(column.sql, sa.Integer)
-        self.axes, self.transforms = declared(kind, column, dialect)
         self._prepared: dict[_Shape, Prepared] = {}
 
     def takes(self, request: Read) -> bool:

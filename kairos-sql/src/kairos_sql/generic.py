@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeEngine
 from kairos.errors import InvalidValue
 
 from . import mysql_types, postgresql_types
-from .dialects import Dialect, Lent, Lister, Lock, Rules
+from .dialects import Dialect, Lent, Lister, Rules
 from .generic_writer import AppendingWriter, CompareAndSetWriter, Conflict, NumberingWriter
 from .rows import Writer
 from .statements import Prepared, bound
@@ -104,7 +104,6 @@ class Generic(Dialect):
     keeps_connections = False
     sums_of_floats_fail = False
     any_date = False
-    longest_name: ClassVar[int | None] = None
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
@@ -132,10 +131,6 @@ class Generic(Dialect):
     def one_connection(self) -> bool:
         """Whether the pool has one connection for all."""
         return isinstance(self.engine.pool, StaticPool)
-
-    def lock(self) -> Lock:
-        """Return the pool's lock: on one machine, waiting for it is better than for the database's."""
-        return super().lock()
 
     def lend(self) -> Lent:
         """Open a SQLAlchemy connection, with transactions also where the engine has none by itself."""

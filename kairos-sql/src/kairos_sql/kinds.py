@@ -11,15 +11,19 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 
 from kairos.kinds import whole
-from kairos.storage import Batch, Buckets
+from kairos.storage import Batch, Buckets, Write
 
 from .dialects import Dialect, Rules
-from .rows import Change, Groups, Statement, Store, pieces
+from .rows import Change, Columns, Groups, Statement, Store, pieces
 from .schema_names import NO_RESOLUTION
 from .statements import Prepared, bound
 from .values import ColumnType
 
 __all__ = ["KIND_TABLES", "KindTable"]
+
+
+_DENSE = 8
+"""From so many buckets on, a look for names that are the same in all pays."""
 
 
 class KindTable(ABC):
@@ -74,6 +78,10 @@ class KindTable(ABC):
 
     def few(self, batches: Sequence[Batch], most: int) -> list[Any] | None:
         """Return all columns of all rows, one after another, if they are few and that is fast."""
+        return None
+
+    def columns(self, batches: Sequence[Batch]) -> Columns | None:
+        """Return the rows as sorted columns, if they can be had without a look at each."""
         return None
 
     @abstractmethod
@@ -175,7 +183,37 @@ class _Count(KindTable):
     def selected(self) -> Sequence[sa.ColumnElement[Any]]:
         return self._dialect.total(self.table)
 
+    def columns(self, batches: Sequence[Batch]) -> Columns | None:
+        """Return columns if all buckets of an interval have the same names, as they have in a regular bulk."""
+        if len(batches) > 1 or len(batches[0].writes) < _DENSE:
+            return None
+        by_interval: dict[str, list[Write]] = {}
+        for write in batches[0].writes:
+            by_interval.setdefault(write.interval, []).append(write)
+        found: Columns = []
+        for interval in sorted(by_interval):
+            writes = by_interval[interval]
+            names = list(writes[0].rows)
+            if any(list(write.rows) != names for write in writes):
+                return None
+            writes.sort(key=_bucket)
+            i = [write.i for write in writes]
+            r = [NO_RESOLUTION if write.r is None else write.r for write in writes]
+            none = [0.0] * len(writes)
+            totals = zip(*[write.rows.values() for write in writes], strict=True)
+            for name, numbers in sorted(zip(names, totals, strict=True)):
+                counts: Sequence[Any] = numbers
+                fractions = none
+                if {*map(type, numbers)} != {int}:
+                    counts = [number if type(number) is int else 0 for number in numbers]
+                    fractions = [0.0 if type(number) is int else number for number in numbers]
+                found.append(((interval, name), [i, r, counts, fractions]))
+        return found
+
     def groups(self, batches: Sequence[Batch]) -> Groups:
+        columns = self.columns(batches)
+        if columns is not None:
+            return {group: [*chain.from_iterable(zip(*own, strict=True))] for group, own in columns}
         groups: Groups = {}
         for batch in batches:
             for write in batch.writes:
@@ -235,6 +273,10 @@ class _Count(KindTable):
                 bucket = buckets[i] = {}
             bucket[r] = total if type(total) is int else whole(total)
         return buckets
+
+
+def _bucket(write: Write) -> tuple[int, int]:
+    return write.i, NO_RESOLUTION if write.r is None else write.r
 
 
 def _total(count: int, fraction: float | None) -> float:

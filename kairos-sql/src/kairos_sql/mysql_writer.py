@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import repeat
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from sqlalchemy.engine import Dialect
 from kairos.storage import Batch
 
 from .dialects import Rules
-from .rows import Change, Rows, Statement, Store, by_columns, flatten, positions
+from .rows import Change, Memo, Rows, Statement, Store, by_columns, flatten, positions, without_fractions
 from .statements import bound
 from .texts import literal, literals
 
@@ -58,10 +59,11 @@ class LiteralWriter:
             text = ",".join([self._row] * (len(few) // size)) % values
             return f"{self._head}{text}{self._plain_tail if plain else self._tail}", None
         merge = self._merge if len(batches) > 1 else None
-        found = by_columns(kind.groups(batches), self._width, self._key, merge)
-        plain = self._fraction and all(not any(columns[-1]) for _, columns in found)
+        found = by_columns(kind, batches, self._width, self._key, merge)
+        plain = self._fraction and without_fractions(found)
         tail = self._plain_tail if plain else self._tail
-        texts = [self._head + piece + tail for piece in _pieces(map(_row_texts, found), self._most)]
+        rows = map(_row_texts, found, repeat(Memo(literals)))
+        texts = [self._head + piece + tail for piece in _pieces(rows, self._most)]
         if len(texts) == 1:
             return texts[0], None
 
@@ -89,13 +91,13 @@ def _around(
     return head, tail
 
 
-def _row_texts(found: tuple[tuple[str, str], Sequence[Sequence[Any]]]) -> list[str]:
+def _row_texts(found: tuple[tuple[str, str], Sequence[Sequence[Any]]], made: Memo) -> list[str]:
     """Return the rows of an interval and name as text, without the brackets at both ends."""
     place, columns = found
     start = ",".join(map(literal, place))
     if len(columns[0]) == 1:
         return [f"{start},{','.join([literal(column[0]) for column in columns])}"]
-    texts = map(literals, columns)
+    texts = map(made.of, columns)
     return [f"{start},{row}" for row in map(",".join, zip(*texts, strict=True))]
 
 

@@ -1,7 +1,7 @@
 """How PostgreSQL lists names.
 
-A table of a few megabytes is read as a whole: that costs a fifth of going through its key in order. In a larger one the
-key is scanned where names have few buckets, and the next name sought where they have many.
+A table of a few megabytes is read as a whole: that costs less than half of going through its key in order. In a larger
+one the key is scanned where names have few buckets, and the next name sought where they have many.
 """
 
 from __future__ import annotations
@@ -63,9 +63,10 @@ def names_lister(table: sa.Table, dialect: PostgreSQL) -> Lister:
     def read_whole(cursor: Any, intervals: Sequence[str]) -> Iterable[str]:
         n = len(intervals)
         if n not in whole:
-            # Not WHERE: without statistics the planner would expect few rows, and sort them
+            # A bare condition would, without statistics, let the planner expect few rows, and sort them
             mine = c.interval.in_([bound(f"interval_{k}") for k in range(n)])
-            each = sa.select(c.name).group_by(c.name).having(sa.func.bool_or(mine)).subquery()
+            about_half = sa.case((mine, sa.true()), else_=sa.false())
+            each = sa.select(c.name).where(about_half).distinct().subquery()
             listed = sa.cast(sa.func.json_agg(each.c.name), sa.Text())
             whole[n] = dialect.prepare(sa.select(listed), *(f"interval_{k}" for k in range(n)))
         (text,) = whole[n].run(cursor, tuple(intervals)).fetchone()

@@ -13,7 +13,18 @@ from sqlalchemy.dialects import postgresql
 from kairos.storage import Batch
 
 from .dialects import Rules
-from .rows import Rows, Statement, Store, by_columns, flatten, pieces, positions
+from .rows import (
+    Columns,
+    Memo,
+    Rows,
+    Statement,
+    Store,
+    by_columns,
+    flatten,
+    pieces,
+    positions,
+    without_fractions,
+)
 from .statements import bound, prepare
 from .texts import elements
 
@@ -34,8 +45,6 @@ _BUCKETS = 8
 
 _RUN = 16
 """How long such runs are at least, on average."""
-
-Found = list[tuple[tuple[str, str], list[Sequence[Any]]]]
 
 
 class ArrayWriter:
@@ -61,7 +70,7 @@ class ArrayWriter:
             n = len(few) // size
             return self._text(n), few if n == 1 else flatten(sorted(zip(*[iter(few)] * size, strict=True)))
         merge = self._merge if len(batches) > 1 else None
-        found = by_columns(kind.groups(batches), self._width, self._key, merge)
+        found = by_columns(kind, batches, self._width, self._key, merge)
         count = sum(len(columns[0]) for _, columns in found)
         if count <= _FEW:
             rows = [(*group, *row) for group, columns in found for row in zip(*columns, strict=True)]
@@ -69,7 +78,7 @@ class ArrayWriter:
         if self._changes is None and len(found) * _RUN < count <= _MOST and _are_buckets(found):
             return self._run(found)
         texts = self._column_texts(found)
-        plain = self._fraction and all(not any(columns[-1]) for _, columns in found)
+        plain = self._fraction and without_fractions(found)
         if plain:
             texts.pop()
         statement = self._plain_arrays if plain else self._arrays
@@ -83,7 +92,7 @@ class ArrayWriter:
 
         return store
 
-    def _run(self, found: Found) -> Statement:
+    def _run(self, found: Columns) -> Statement:
         """Return a statement that names each bucket once, with an array of its values."""
         n = len(found)
         text = self._runs.get(n)
@@ -98,11 +107,12 @@ class ArrayWriter:
             parameters += (*group, i[0], r[0], array)
         return text, parameters
 
-    def _column_texts(self, found: Found) -> list[list[str]]:
+    def _column_texts(self, found: Columns) -> list[list[str]]:
         """Return the elements of each column's array."""
         interval_texts: list[str] = []
         name_texts: list[str] = []
-        columns_found: list[list[Any]] = [[] for _ in range(self._width)]
+        columns_texts: list[list[str]] = [[] for _ in range(self._width)]
+        made = Memo(elements)
         quoted: dict[str, str] = {}
         for (interval, name), columns in found:
             n = len(columns[0])
@@ -111,9 +121,9 @@ class ArrayWriter:
                 if element is None:
                     element = quoted[text] = elements((text,))[0]
                 texts += [element] * n
-            for column, more in zip(columns_found, columns, strict=True):
-                column += more
-        return [interval_texts, name_texts, *map(elements, columns_found)]
+            for texts, column in zip(columns_texts, columns, strict=True):
+                texts += made.of(column)
+        return [interval_texts, name_texts, *columns_texts]
 
     def _text(self, rows: int) -> str:
         """Return the statement for so many rows, with all columns of each."""
@@ -173,7 +183,7 @@ class ArrayWriter:
         )
 
 
-def _are_buckets(found: Found) -> bool:
+def _are_buckets(found: Columns) -> bool:
     """Whether each group has the values of one bucket, and there are few."""
     return len(found) <= _BUCKETS and all(len({*zip(*columns[:2], strict=True)}) == 1 for _, columns in found)
 

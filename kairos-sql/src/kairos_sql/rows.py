@@ -13,7 +13,20 @@ import sqlalchemy as sa
 from kairos.errors import InvalidValue
 from kairos.storage import Batch
 
-__all__ = ["Change", "Groups", "Rows", "Statement", "Store", "Writer", "by_columns", "by_group", "pieces"]
+__all__ = [
+    "Change",
+    "Columns",
+    "Groups",
+    "Memo",
+    "Rows",
+    "Statement",
+    "Store",
+    "Writer",
+    "by_columns",
+    "by_group",
+    "pieces",
+    "without_fractions",
+]
 
 Statement = tuple[str, Any]
 """SQL and its parameters."""
@@ -23,6 +36,9 @@ Store = Callable[[Any, Callable[[], None]], None]
 
 Groups = dict[tuple[str, str], list[Any]]
 """(interval, name) -> the other columns of all its rows, one after another."""
+
+Columns = list[tuple[tuple[str, str], list[Sequence[Any]]]]
+"""The same as columns, in the order of the key; groups may share a column, which then is one object."""
 
 Change = Callable[[Any, Any], Any]
 """From a column's present and offered values to its new one: of SQL's expressions, and of numbers alike."""
@@ -38,6 +54,9 @@ class Rows(Protocol):
 
     def bound(self, values: Iterable[Any]) -> Iterable[Any]:
         """Return values as the driver gets them."""
+
+    def columns(self, batches: Sequence[Batch]) -> Columns | None:
+        """Return the rows as sorted columns, if they can be had without a look at each."""
 
     def few(self, batches: Sequence[Batch], most: int) -> list[Any] | None:
         """Return all columns of all rows, one after another, if they are few and that is fast."""
@@ -77,10 +96,14 @@ def by_group(
 
 
 def by_columns(
-    groups: Groups, width: int, key: int, changes: Mapping[int, Change] | None
-) -> list[tuple[tuple[str, str], list[Sequence[Any]]]]:
-    """Return the same as :func:`by_group`, a group's rows as columns; rows that are sorted already cost little."""
-    found: list[tuple[tuple[str, str], list[Sequence[Any]]]] = []
+    kind: Rows, batches: Sequence[Batch], width: int, key: int, changes: Mapping[int, Change] | None
+) -> Columns:
+    """Return rows as :func:`by_group` does, a group's as columns; what is sorted already costs little."""
+    regular = kind.columns(batches)
+    if regular is not None:
+        return regular
+    groups = kind.groups(batches)
+    found: Columns = []
     for group in sorted(groups):
         flat = groups[group]
         columns: list[Sequence[Any]] = [flat[at::width] for at in range(width)]
@@ -89,6 +112,32 @@ def by_columns(
             columns = list(zip(*rows, strict=True))
         found.append((group, columns))
     return found
+
+
+class Memo:
+    """Makes texts of columns, those of a column that groups share once.
+
+    Parameters
+    ----------
+    make
+        From a column to its texts.
+    """
+
+    def __init__(self, make: Callable[[Sequence[Any]], list[str]]) -> None:
+        self._make = make
+        self._made: dict[int, tuple[Sequence[Any], list[str]]] = {}
+
+    def of(self, column: Sequence[Any]) -> list[str]:
+        """Return the texts of a column."""
+        known = self._made.get(id(column))
+        if known is None:  # with the column itself: its number must stay its own
+            known = self._made[id(column)] = (column, self._make(column))
+        return known[1]
+
+
+def without_fractions(found: Columns) -> bool:
+    """Whether the last column is 0 in all rows."""
+    return not any(map(any, {id(columns[-1]): columns[-1] for _, columns in found}.values()))
 
 
 def _ascends(keys: Sequence[Sequence[Any]]) -> bool:

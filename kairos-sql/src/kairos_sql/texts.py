@@ -11,7 +11,7 @@ from operator import is_
 from typing import Any
 from uuid import UUID
 
-__all__ = ["elements", "literal", "literals", "place_literal"]
+__all__ = ["elements", "literal", "literals"]
 
 _QUOTED = str.maketrans({"\\": "\\\\", '"': '\\"'})
 _ONE = timedelta(microseconds=1)
@@ -60,11 +60,6 @@ def _any_literal(value: str) -> str:
 
 
 _short_literal = lru_cache(4_096)(_any_literal)
-
-
-def place_literal(value: str | int) -> str | int:
-    """Return a literal of an interval, a name (which is not long, and comes again) or a whole number."""
-    return value if type(value) is int else _short_literal(value)
 
 
 def _float_literal(value: float) -> str:
