@@ -9,7 +9,6 @@ from bson.codec_options import CodecOptions
 from pymongo import ReadPreference, UpdateOne
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
-from pymongo.cursor import Cursor
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, ServerSelectionTimeoutError
 from pymongo.write_concern import WriteConcern
 
@@ -23,7 +22,8 @@ __all__ = ["Driver"]
 Document = dict[str, Any]
 Steps = Generator[Any, Any, Any]
 
-_CURSORS = (Cursor, AsyncCursor, AsyncCommandCursor)
+_CURSORS = (AsyncCursor, AsyncCommandCursor)
+"""What has to be awaited as a whole; cursors of the other client are iterables."""
 
 _BATCH = 10_000
 """Documents in a reply; the driver's own first batch is 101, and each further one is a round trip."""

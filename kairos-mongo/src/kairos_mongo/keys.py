@@ -13,14 +13,14 @@ from bson.errors import InvalidId
 
 from kairos.errors import InvalidType, InvalidValue, show
 
-__all__ = ["Keys", "check_escape_character", "milliseconds"]
+__all__ = ["Keys", "check_escape_character"]
 
 _EPOCH = datetime(1970, 1, 1)
 _AWARE_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def milliseconds(value: datetime) -> int:
+def _milliseconds(value: datetime) -> int:
     """Return what BSON keeps of a datetime: milliseconds since the epoch; a naive one is in UTC."""
     return (value - (_EPOCH if value.tzinfo is None else _AWARE_EPOCH)) // _MILLISECOND
 
@@ -74,7 +74,7 @@ class Keys:
             str: lambda value: f"s:{escape(value)}",
             bool: lambda value: f"b:{escape(str(int(value)))}",
             bytes: lambda value: f"x:{escape(value.hex())}",
-            datetime: lambda value: f"d:{escape(str(milliseconds(value)))}",
+            datetime: lambda value: f"d:{escape(str(_milliseconds(value)))}",
             ObjectId: lambda value: f"o:{escape(str(value))}",
         }
         self._readers: Mapping[str, Callable[[str], Any]] = {

@@ -13,7 +13,7 @@ from bson.codec_options import CodecOptions, TypeDecoder, TypeRegistry
 from kairos.errors import InvalidType, InvalidValue, show
 from kairos.storage import Values
 
-__all__ = ["MAX_NAME_BYTES", "NAMES", "WRITES", "reads_of", "type_of", "values_of"]
+__all__ = ["MAX_NAME_BYTES", "WRITES", "reads_of", "type_of", "values_of"]
 
 MAX_NAME_BYTES = 1024
 """The longest name: it is in each document twice."""
@@ -46,8 +46,6 @@ _BY_NAME: dict[str, type] = {
     "text": str,
     "unicode": str,
 }
-NAMES = tuple(_BY_NAME)
-"""The names that ``value_type`` takes."""
 
 WRITES: CodecOptions[Document] = CodecOptions(
     type_registry=TypeRegistry(fallback_encoder=Decimal128), unicode_decode_error_handler="replace"
@@ -75,7 +73,9 @@ def type_of(kind: str, value_type: Any) -> type | None:
     found = _BY_NAME.get(value_type) if isinstance(value_type, str) else value_type
     if not isinstance(found, type) or found not in _TYPES:
         types = ", ".join(sorted(one.__name__ for one in _TYPES))
-        message = f"value_type must be one of {', '.join(NAMES)}, or a type: {types}; got {show(value_type)}"
+        message = (
+            f"value_type must be one of {', '.join(_BY_NAME)}, or a type: {types}; got {show(value_type)}"
+        )
         raise InvalidValue(message) if isinstance(value_type, str) else InvalidType(message)
     if kind in ("histogram", "set") and found is Decimal128:
         raise InvalidValue(
