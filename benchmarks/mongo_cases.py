@@ -23,7 +23,7 @@ def mongo_stores(url: str) -> Stores:
         {
             "plain": _opener(PlainValues, at),
             "best": _opener(BestValues, at),
-            "kairos": kairos_sides.server_values(at, "prefix"),
+            "kairos": kairos_sides.server_values(at, "prefix", value_type="float"),
         },
     )
 

@@ -1,6 +1,7 @@
 """Keys of histograms: every value comes back as it was, whatever the escape character is."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pytest
 from bson import ObjectId
@@ -16,6 +17,7 @@ MILLISECONDS = st.datetimes().map(lambda value: value.replace(microsecond=value.
 VALUES = st.one_of(
     st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False, allow_infinity=False),
+    st.decimals(allow_nan=False, allow_infinity=False),
     TEXTS.filter(lambda text: "\0" not in text),
     st.binary(),
     st.booleans(),
@@ -32,6 +34,8 @@ VALUES = st.one_of(
 @example("")
 @example(1e-7)
 @example(-0.0)
+@example(Decimal("-0E+7"))
+@example(Decimal("1.50"))
 @example(datetime(1, 1, 1))
 @example(datetime(9999, 12, 31, 23, 59, 59, 999_000))
 def test_a_value_comes_back_with_its_type_and_its_key_fits_an_update(character, value):
@@ -62,7 +66,9 @@ def test_different_values_have_different_keys(one, two):
         assert keys.write(one) != keys.write(two)
 
 
-@pytest.mark.parametrize("key", ["", "i", "5", "i:five", "z:1", "x:0", "s:a~", "s:a~x", "o:12", "d:never"])
+@pytest.mark.parametrize(
+    "key", ["", "i", "5", "i:five", "z:1", "x:0", "s:a~", "s:a~x", "o:12", "d:never", "n:x"]
+)
 def test_a_key_of_somebody_else_is_an_error_that_shows_it(key):
     with pytest.raises(InvalidValue, match="did not write"):
         Keys("~", aware=False).read(key)

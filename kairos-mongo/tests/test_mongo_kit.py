@@ -1,9 +1,12 @@
 """The kit on a standalone server."""
 
+from typing import ClassVar
+
 import pytest
 from pymongo import MongoClient, WriteConcern
 
 from kairos_conformance import Suite
+from kairos_conformance.laws.values import ValueLaws
 from kairos_engines import Proxy
 
 
@@ -48,3 +51,15 @@ class TestStandalone(Suite):
             node.restart()
 
         return restart
+
+
+class TestDecimals(ValueLaws):
+    """Values that MongoDB has by another name, and that go through codecs of their own."""
+
+    profile = "quick"
+    options: ClassVar = {"value_type": "decimal"}
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def target(cls, engine):
+        return engine("mongo").url.replace("/kairos", "/kit_decimals")

@@ -30,7 +30,7 @@ def test_a_call_sends_one_command_for_each_collection_and_one_update_for_each_do
 
 
 @pytest.mark.parametrize("bulk", [False, True])
-def test_the_callers_concerns_and_read_preference_are_used(engine, timeseries, commands, bulk):
+def test_the_callers_concerns_are_used(engine, timeseries, commands, bulk):
     url = engine("mongo", durable=True).url
     config = {
         "event_listeners": [commands],
@@ -63,6 +63,54 @@ def test_a_live_database_keeps_its_own_concerns(url, timeseries, commands):
         handle.close()
         assert client.admin.command("ping")["ok"]
     assert {one["writeConcern"]["wtimeout"] for one in commands.named("update")} == {77}
+
+
+@pytest.mark.parametrize(
+    ("more", "concern"),
+    [
+        ("", {"w": "majority"}),
+        ("&journal=true", {"w": "majority", "j": True}),
+        ("&w=1", {"w": 1}),
+        ("&w=2&wTimeoutMS=5000", {"w": 2, "wtimeout": 5000}),
+    ],
+)
+def test_the_url_of_a_set_asks_for_the_majority_unless_it_says_otherwise(
+    engine, timeseries, commands, more, concern
+):
+    url = engine("mongo-set").url.replace("/kairos", "/asked") + more
+    handle = timeseries(url, client_config={"event_listeners": [commands]})
+    handle.insert("n")
+    handle.bulk_insert({None: {f"n{number}": [1] for number in range(60)}})
+    writes = commands.named("update", "insert")
+    assert {next(iter(one)) for one in writes} == {"update", "insert"}
+    assert all(one["writeConcern"] == concern for one in writes)
+
+
+def test_a_live_client_of_a_set_asks_for_what_it_says_alone(engine, timeseries, commands):
+    with MongoClient(engine("mongo-set").url, event_listeners=[commands]) as client:
+        handle = timeseries(client.own)
+        handle.insert("n")
+    assert not any("writeConcern" in one for one in commands.named("update"))
+
+
+def test_the_callers_read_preference_is_used_for_data_and_never_for_layouts_or_deleting(
+    engine, timeseries, commands
+):
+    url = engine("mongo-set").url.replace("/kairos", "/secondary") + "&readPreference=secondary&w=3"
+    handle = timeseries(url, client_config={"event_listeners": [commands]})
+    handle.insert("n")
+    assert handle.get("n", "minute") == handle.series("n", "minute", steps=1) == {600: 1}
+    assert handle.list() == ["n"]
+    assert handle.properties("n")["minute"] == {"first": 600, "last": 600}
+    reads = commands.named("find")
+    layouts = [one for one in reads if one["find"] == "kairos_layouts"]
+    assert layouts
+    assert not any("$readPreference" in one for one in layouts)
+    data = [one for one in reads if one["find"] != "kairos_layouts"]
+    assert {one["$readPreference"]["mode"] for one in data} == {"secondary"}
+    commands.sent.clear()
+    assert handle.delete("n") == 1
+    assert not any("$readPreference" in one for one in commands.sent)
 
 
 def test_a_write_concern_that_is_not_reached_is_raised_at_once(engine, timeseries, commands):

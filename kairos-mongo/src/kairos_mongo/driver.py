@@ -9,27 +9,24 @@ from bson.codec_options import CodecOptions
 from pymongo import ReadPreference, UpdateOne
 from pymongo.asynchronous.command_cursor import AsyncCommandCursor
 from pymongo.asynchronous.cursor import AsyncCursor
-from pymongo.cursor import Cursor
 from pymongo.errors import AutoReconnect, BulkWriteError, OperationFailure, ServerSelectionTimeoutError
 from pymongo.write_concern import WriteConcern
 
 from kairos.sansio import run
 
 from . import requests as ask
+from .values import WRITES
 
 __all__ = ["Driver"]
 
 Document = dict[str, Any]
 Steps = Generator[Any, Any, Any]
 
-_CURSORS = (Cursor, AsyncCursor, AsyncCommandCursor)
-
-_LENIENT: CodecOptions[Document] = CodecOptions(unicode_decode_error_handler="replace")
-"""For answers to writes: the server cuts long names in its messages, also in the middle of a character."""
+_CURSORS = (AsyncCursor, AsyncCommandCursor)
+"""What has to be awaited as a whole; cursors of the other client are iterables."""
 
 _BATCH = 10_000
 """Documents in a reply; the driver's own first batch is 101, and each further one is a round trip."""
-
 
 _TOO_MUCH = 17217
 """The code where the answer to ``distinct`` would pass 16 MB; a document for each value costs twice the time."""
@@ -42,15 +39,14 @@ class Driver:
     ----------
     database
         With the write concern, read concern and read preference to use.
+    reads
+        How documents are read.
     majority
         Whether a replica set is to acknowledge writes by majority where the caller did not say.
     """
 
-    def __init__(self, database: Any, majority: bool) -> None:
-        codec: CodecOptions[Document] = CodecOptions(
-            tz_aware=database.codec_options.tz_aware, tzinfo=database.codec_options.tzinfo
-        )
-        self._database: Any = database.with_options(codec_options=codec)  # of either client
+    def __init__(self, database: Any, reads: CodecOptions[Document], majority: bool) -> None:
+        self._database: Any = database.with_options(codec_options=reads)  # of either client
         self._majority = majority
         self._shared = self._numbered = True
         self._collections: dict[str, Any] = {}
@@ -110,14 +106,14 @@ class Driver:
     def _insert(self, request: ask.Insert) -> Steps:
         if request.small and not self._numbered:
             return (yield from self._plainly({"insert": request.collection, "documents": request.documents}))
-        insert = self._collection(request.collection).with_options(_LENIENT).insert_many
+        insert = self._collection(request.collection).with_options(WRITES).insert_many
         return (yield from _outcome(lambda: insert(request.documents, ordered=False)))
 
     def _update(self, request: ask.Update) -> Steps:
         if request.small and not self._numbered:
             return (yield from self._plainly({"update": request.collection, "updates": request.updates}))
         updates = [UpdateOne(one["q"], one["u"], upsert=True) for one in request.updates]
-        write = self._collection(request.collection).with_options(_LENIENT).bulk_write
+        write = self._collection(request.collection).with_options(WRITES).bulk_write
         return (yield from _outcome(lambda: write(updates, ordered=False)))
 
     def _plainly(self, command: Document) -> Steps:
@@ -130,11 +126,15 @@ class Driver:
         concern = self._database.write_concern.document
         if concern:
             command["writeConcern"] = concern
-        reply = yield self._database.command(command, codec_options=_LENIENT)
+        reply = yield self._database.command(command, codec_options=WRITES)
         unsure = [reply["writeConcernError"]] if "writeConcernError" in reply else ()
         return ask.Outcome(len(reply.get("upserted", ())), reply.get("writeErrors", ()), unsure)
 
     def _find_by_id(self, request: ask.FindById) -> Steps:
+        if (
+            self._database.codec_options.type_registry.codecs
+        ):  # which the replies to plain commands don't go by
+            return (yield self._collection(request.collection).find_one({"_id": request.id}))
         try:
             return (yield from self._find_plainly(request))
         except ServerSelectionTimeoutError:

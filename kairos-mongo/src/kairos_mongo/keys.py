@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from bson import ObjectId
@@ -12,14 +13,14 @@ from bson.errors import InvalidId
 
 from kairos.errors import InvalidType, InvalidValue, show
 
-__all__ = ["Keys", "check_escape_character", "milliseconds"]
+__all__ = ["Keys", "check_escape_character"]
 
 _EPOCH = datetime(1970, 1, 1)
 _AWARE_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def milliseconds(value: datetime) -> int:
+def _milliseconds(value: datetime) -> int:
     """Return what BSON keeps of a datetime: milliseconds since the epoch; a naive one is in UTC."""
     return (value - (_EPOCH if value.tzinfo is None else _AWARE_EPOCH)) // _MILLISECOND
 
@@ -37,9 +38,9 @@ def check_escape_character(character: Any) -> str:
 class Keys:
     r"""Writes values as names of fields, and reads them back.
 
-    ``i:5 f:2.5 s:text b:1 x:00ff d:1370088000000 o:51a9…``: int, float, str, bool, bytes in hexadecimal, datetime in
-    milliseconds since the epoch, ObjectId. ``.``, ``$`` and the escape character become the escape character with
-    ``d``, ``s`` or ``e`` behind it, since updates take a dot for a path.
+    ``i:5 f:2.5 n:1.50 s:text b:1 x:00ff d:1370088000000 o:51a9…``: int, float, Decimal, str, bool, bytes in
+    hexadecimal, datetime in milliseconds since the epoch, ObjectId. ``.``, ``$`` and the escape character become the
+    escape character with ``d``, ``s`` or ``e`` behind it, since updates take a dot for a path.
 
     Parameters
     ----------
@@ -69,15 +70,17 @@ class Keys:
         self._writers: Mapping[type, Callable[[Any], str]] = {
             int: lambda value: f"i:{escape(str(value))}",
             float: lambda value: f"f:{escape(repr(value))}",
+            Decimal: lambda value: f"n:{escape(str(value))}",
             str: lambda value: f"s:{escape(value)}",
             bool: lambda value: f"b:{escape(str(int(value)))}",
             bytes: lambda value: f"x:{escape(value.hex())}",
-            datetime: lambda value: f"d:{escape(str(milliseconds(value)))}",
+            datetime: lambda value: f"d:{escape(str(_milliseconds(value)))}",
             ObjectId: lambda value: f"o:{escape(str(value))}",
         }
         self._readers: Mapping[str, Callable[[str], Any]] = {
             "i:": int,
             "f:": float,
+            "n:": Decimal,
             "s:": str,
             "b:": lambda text: text == "1",
             "x:": bytes.fromhex,
@@ -100,7 +103,7 @@ class Keys:
         try:
             text = key[2:]
             return self._readers[key[:2]](self._unescape(text) if self._escape_character in text else text)
-        except (LookupError, ValueError, OverflowError, InvalidId) as error:
+        except (LookupError, ValueError, ArithmeticError, InvalidId) as error:
             raise InvalidValue(
                 f"a histogram holds the key {show(key)}, which kairos did not write with the escape_character "
                 f"{show(self._escape_character)}"

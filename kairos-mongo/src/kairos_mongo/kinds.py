@@ -14,7 +14,6 @@ __all__ = ["KindDocuments", "kind_documents"]
 
 Document = Mapping[str, Any]
 
-
 _EACH = 100
 """Values that ``$addToSet`` takes one by one; it compares each with all that are there, ``$setUnion`` sorts."""
 
@@ -24,13 +23,23 @@ _SIZED = frozenset({str, bytes})
 
 
 class KindDocuments(ABC):
-    """How one kind is kept."""
+    """How one kind is kept.
+
+    Parameters
+    ----------
+    types
+        The types of its values: what needs no look is not looked at.
+    """
 
     fields: ClassVar[tuple[str, ...]] = ("value",)
     """The fields that :meth:`row` looks at."""
 
     numbers: ClassVar[bool] = False
     """Whether a payload is a number, of no size that counts."""
+
+    def __init__(self, types: frozenset[type]) -> None:
+        self._sized = types & _SIZED
+        self._ints = int in types
 
     @abstractmethod
     def change(self, new: Document) -> dict[str, Any]:
@@ -51,7 +60,7 @@ class KindDocuments(ABC):
     def size(self, payload: Any) -> int:
         """Return how many bytes a payload takes, at most, by a look at its values."""
         size = _OVERHEAD * len(payload)
-        if _SIZED & set(map(type, payload)):
+        if self._sized and self._sized & set(map(type, payload)):
             size += sum(_ESCAPED * len(value) for value in payload if type(value) in _SIZED)
         return size
 
@@ -68,7 +77,7 @@ class _Series(KindDocuments):
 
     def row(self, document: Document) -> list[Any]:
         values: list[Any] = document["value"]
-        return list(map(_plain, values)) if Int64 in set(map(type, values)) else values
+        return list(map(_plain, values)) if self._ints and Int64 in set(map(type, values)) else values
 
 
 class _Set(KindDocuments):
@@ -86,7 +95,8 @@ class _Set(KindDocuments):
             document["value"] = list(document["value"])
 
     def row(self, document: Document) -> set[Any]:
-        return set(map(_plain, document["value"]))
+        values = document["value"]
+        return set(map(_plain, values) if self._ints else values)
 
 
 class _Gauge(KindDocuments):
@@ -130,7 +140,8 @@ class _Count(KindDocuments):
 
 
 class _Histogram(KindDocuments):
-    def __init__(self, keys: Keys) -> None:
+    def __init__(self, types: frozenset[type], keys: Keys) -> None:
+        super().__init__(types)
         self._keys = keys
 
     def change(self, new: Document) -> dict[str, Any]:
@@ -150,14 +161,14 @@ class _Histogram(KindDocuments):
         return row
 
 
-def kind_documents(kind: str, keys: Keys) -> KindDocuments:
+def kind_documents(kind: str, types: frozenset[type], keys: Keys) -> KindDocuments:
     """Return how a kind is kept."""
     if kind == "histogram":
-        return _Histogram(keys)
+        return _Histogram(types, keys)
     plain: Mapping[str, type[KindDocuments]] = {
         "series": _Series,
         "count": _Count,
         "gauge": _Gauge,
         "set": _Set,
     }
-    return plain[kind]()
+    return plain[kind](types)

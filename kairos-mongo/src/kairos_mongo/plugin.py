@@ -21,7 +21,7 @@ from .kinds import kind_documents
 from .place import Place
 from .protocol import Protocol
 from .storage import MongoStorage
-from .values import values_of
+from .values import reads_of, type_of, values_of
 
 __all__ = ["kairos_open", "kairos_open_async"]
 
@@ -101,10 +101,15 @@ def _storage(database: Any, config: Config, owned: Any, storage: Callable[..., S
     if "\0" in prefix or any("\ud800" <= character <= "\udfff" for character in prefix):
         raise InvalidValue(f"prefix must be a str without NUL and lone surrogates; got {show(prefix)}")
     escape_character = check_escape_character(config.option("escape_character", _ESCAPE_CHARACTER))
-    codec = database.codec_options
-    documents = kind_documents(config.kind, Keys(escape_character, codec.tz_aware))
+    value_type = type_of(config.kind, config.option("value_type"))
+    marks = {}  # options that tell what is written, and so belong to the place
+    if config.kind == "histogram":
+        marks["escape_character"] = escape_character
+    if config.kind != "count" and value_type is not None:
+        marks["value_type"] = value_type.__name__.lower()
+    reads = reads_of(database.codec_options, value_type)
+    values = values_of(config.kind, reads, value_type)
+    documents = kind_documents(config.kind, values.types, Keys(escape_character, reads.tz_aware))
     place = Place.of(config.kind, config.intervals, str.__str__(prefix), database.name)
-    protocol = Protocol(place, documents, escape_character if config.kind == "histogram" else None)
-    driver = Driver(database, majority=owned is not None)
-    values = values_of(config.kind, codec, config.option("value_type"))
-    return storage(protocol, driver, values, owned)
+    driver = Driver(database, reads, majority=owned is not None)
+    return storage(Protocol(place, documents, marks), driver, values, owned)

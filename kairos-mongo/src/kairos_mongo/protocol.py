@@ -23,7 +23,10 @@ from .kinds import KindDocuments
 from .place import INDEX, LAYOUTS, TTL_INDEX, Place, portions
 from .writing import Steps, Writing, upsert
 
-__all__ = ["Protocol"]
+__all__ = ["MARKS", "Protocol"]
+
+MARKS = ("escape_character", "value_type")
+"""Options that the record of a layout holds, where they tell what is written."""
 
 _BY_INTERVAL = (("interval", 1), ("resolution", 1))
 _BY_NAME = (("name", 1),)
@@ -41,14 +44,14 @@ class Protocol:
         Where its documents are.
     documents
         How its kind is kept.
-    escape_character
-        What the keys of its histograms are written with; None for the other kinds.
+    marks
+        The options that whoever opens the place must give as well, by name: of :data:`MARKS`.
     """
 
-    def __init__(self, place: Place, documents: KindDocuments, escape_character: str | None) -> None:
+    def __init__(self, place: Place, documents: KindDocuments, marks: Mapping[str, str]) -> None:
         self._place = place
         self._documents = documents
-        self._escape_character = escape_character
+        self._marks = marks
         self._fields = {"_id": 0} | dict.fromkeys(documents.fields, 1)
         self._writing = Writing(place, documents)
         self._ahead = 0.0
@@ -82,15 +85,16 @@ class Protocol:
     def layouts(self) -> Steps[dict[str, str]]:
         """Return the recorded layouts of the configured intervals."""
         ids = {self._place.layout_id(interval): interval for interval in self._place.collections}
-        fields = {"layout": 1, "escape_character": 1}
+        fields = {"layout": 1} | dict.fromkeys(MARKS, 1)
         found = yield ask.Find(LAYOUTS, {"_id": {"$in": list(ids)}}, fields, primary=True)
         for record in found:
-            recorded = record.get("escape_character")
-            if recorded != self._escape_character:
-                raise SchemaMismatch(
-                    f"interval {show(ids[record['_id']])} was written with escape_character {show(recorded)}; "
-                    f"got {show(self._escape_character)}"
-                )
+            for option in MARKS:
+                recorded, given = record.get(option), self._marks.get(option)
+                if recorded != given:
+                    raise SchemaMismatch(
+                        f"interval {show(ids[record['_id']])} was written with {option} {show(recorded)}; "
+                        f"got {show(given)}: open it with the same, or choose another prefix"
+                    )
         return {ids[record["_id"]]: record["layout"] for record in found}
 
     def record_layouts(self, layouts: Mapping[str, str]) -> Steps[dict[str, str]]:
@@ -101,9 +105,8 @@ class Protocol:
                 "kind": self._place.kind,
                 "collection": self._place.collections[interval],
                 "layout": layout,
+                **self._marks,
             }
-            if self._escape_character is not None:
-                record["escape_character"] = self._escape_character
             identity = {"_id": self._place.layout_id(interval)}
             updates.append({"q": identity, "u": {"$setOnInsert": record}, "upsert": True})
         refused: list[Refused] = []

@@ -15,6 +15,7 @@ from . import requests as ask
 from .errors import ADVICE, DUPLICATE_KEY, Refused, concern_error, error_of
 from .kinds import KindDocuments
 from .place import Place, expire_at, offset_of
+from .values import WRITES
 
 __all__ = ["Steps", "Writing", "upsert"]
 
@@ -70,9 +71,10 @@ class Writing:
         """
         offset = offset_of(batch.now, ahead)
         by_collection: dict[str, tuple[list[Document], list[int]]] = {}
+        measured: dict[int, list[int]] = {}  # intervals share their rows
         for write in batch.writes:
             documents, sizes = by_collection.setdefault(self._place.collections[write.interval], ([], []))
-            some, size = self._new(write, offset)
+            some, size = self._new(write, offset, measured)
             documents += some
             sizes.append(size)
         refused: list[Refused] = []
@@ -88,7 +90,7 @@ class Writing:
         if refused:
             raise error_of(refused)
 
-    def _new(self, write: Write, offset: int) -> tuple[list[Document], int]:
+    def _new(self, write: Write, offset: int, measured: dict[int, list[int]]) -> tuple[list[Document], int]:
         """Return the documents that a write makes where there are none, and how many bytes its payloads take."""
         place, kind, own = self._place, self._place.kind, self._documents
         i, r, end, rows = write.i, write.r, expire_at(write.deadline, offset), write.rows
@@ -108,7 +110,9 @@ class Writing:
         own.begin(documents)
         if own.numbers:
             return documents, 0
-        sizes = [own.size(payload) for payload in rows.values()]
+        sizes = measured.get(id(rows))
+        if sizes is None:
+            sizes = measured[id(rows)] = [own.size(payload) for payload in rows.values()]
         for document, size in zip(documents, sizes, strict=True):
             if size > _COMMAND:
                 _check_size(document["name"], own.change(document))
@@ -191,7 +195,7 @@ def _fit_a_command(documents: int, size: int) -> bool:
 
 
 def _check_size(name: str, change: Mapping[str, Any]) -> None:
-    if len(encode(change)) > _MOST_BYTES:
+    if len(encode(change, codec_options=WRITES)) > _MOST_BYTES:
         raise InvalidValue(
             f"the values for one bucket of {show(name)} would pass MongoDB's 16 MB for a document: nothing was "
             f"written; {ADVICE}"
