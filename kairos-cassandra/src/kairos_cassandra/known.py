@@ -132,6 +132,11 @@ class Memo:
         """Return what is known of a name; of an unknown one a guess, which must not be trusted: it was never cut."""
         return self._names.get(name) or Known({}, 0.0)
 
+    def unregister(self) -> None:
+        """Forget what is in the index: entries are to be written again."""
+        for known in list(self._names.values()):
+            known.registered.clear()
+
     def learn(self, name: str, cuts: Mapping[str, Cuts], asked: float) -> Known:
         """Note cuts that were asked for at a time; return what is known now.
 
