@@ -39,7 +39,9 @@ def keyspace_url():
 @pytest.fixture(scope="module")
 def place(engine, keyspace_url, replication):
     """Give (URL, options) of a keyspace on one node, for a module."""
-    return keyspace_url(engine("cassandra")), {"create_keyspace": replication["cassandra"]}
+    url, options = keyspace_url(engine("cassandra")), {"create_keyspace": replication["cassandra"]}
+    with kairos.Timeseries(url, intervals=BOTH, table_name="first", **options):
+        return url, options
 
 
 @pytest.fixture

@@ -7,7 +7,9 @@ from decimal import Decimal
 from ipaddress import ip_address
 
 import pytest
+from cassandra.query import BatchStatement, BoundStatement
 
+import kairos
 from kairos_cassandra import known
 from kairos_cassandra.writing import MOST_TTL, SLACK, YEAR_2038, Expiry
 
@@ -264,3 +266,26 @@ def test_ranges_of_more_rows_than_a_page_are_read_whole_and_walked_through(open_
     hits.bulk_insert({second: {"a": [second + 1]} for second in range(12_000)})
     assert hits.series("a", "second", start=0, end=11_999) == {second: second + 1 for second in range(12_000)}
     assert list(hits.iterate("a", "second")) == [(second, second + 1) for second in range(12_000)]
+
+
+@pytest.mark.parametrize(("kind", "counts"), [("series", "counter"), ("count", "counter"), ("count", "log")])
+def test_statements_are_prepared_and_batches_are_as_the_server_likes_them(session, kind, counts):
+    sent = []
+    table = {"type": kind, "counts": counts, "table_name": f"sent_{kind}_{counts}", "intervals": BOTH}
+    with kairos.Timeseries(session, **table) as things:
+        session.add_request_init_listener(sent.append)
+        things.insert("a", list(range(1, 1501)), timestamp=0)
+        things.bulk_insert({60 * minute: {f"n{n}": [1, 2] for n in range(5)} for minute in range(300)})
+        things.get("a", "minute", timestamp=0)
+        things.series(["a", "n1"], "minute", start=0, steps=300)
+        things.properties("a")
+        things.list()
+        things.delete("a")
+        things.delete_all()
+        session.remove_request_init_listener(sent.append)
+    batches = [future.query for future in sent if isinstance(future.query, BatchStatement)]
+    assert all(prepared for batch in batches for prepared, *_ in batch._statements_and_parameters)
+    others = {type(future.query) for future in sent if not isinstance(future.query, BatchStatement)}
+    assert batches
+    assert others == {BoundStatement}
+    assert not [future.warnings for future in sent if future.warnings], "too large, or over many partitions"

@@ -133,9 +133,10 @@ class Memo:
         return self._names.get(name) or Known({}, 0.0)
 
     def unregister(self) -> None:
-        """Forget what is in the index: entries are to be written again."""
-        for known in list(self._names.values()):
-            known.registered.clear()
+        """Forget what is in the index: entries are to be written again, also where a call is about to note one."""
+        with self._lock:
+            for name, known in self._names.items():
+                self._names[name] = Known(known.cuts, known.until, shards=known.shards)
 
     def learn(self, name: str, cuts: Mapping[str, Cuts], asked: float) -> Known:
         """Note cuts that were asked for at a time; return what is known now.
