@@ -22,7 +22,7 @@ from kairos_conformance import Suite
 from kairos_conformance.laws.base import Laws
 from kairos_conformance.laws.concurrency import ConcurrencyLaws
 from kairos_conformance.laws.counts import CountLaws
-from kairos_conformance.laws.faults import FaultLaws
+from kairos_conformance.laws.faults import Between, FaultLaws
 from kairos_conformance.laws.histories import HistoryLaws
 from kairos_conformance.laws.metadata import MetadataLaws
 from kairos_conformance.laws.retention import RetentionLaws
@@ -133,29 +133,29 @@ class Nodes(Kit):
     server = "cassandra-ring"
 
 
-class Distributed(CountLaws, MetadataLaws, ConcurrencyLaws, HistoryLaws):
+class Distributed(MetadataLaws, ConcurrencyLaws, HistoryLaws):
     """What a ring can break, and a way to count: not what the core plans, cuts and merges by itself."""
 
 
-Other = Suite if WHOLE else Distributed
-"""What is run again on a ring, or with a log: everything, or what can differ."""
+class Counted(Distributed, CountLaws, StorageLaws, WritingLaws, RetentionLaws):
+    """What another way to count can break, and another expiry."""
 
 
 class TestCounters(Kit, Suite):
     """The default."""
 
 
-class TestLog(Log, Other, StorageLaws, WritingLaws, RetentionLaws):
+class TestLog(Log, Suite if WHOLE else Counted):
     """On one node, increments as rows: they expire."""
 
 
-class TestRingCounters(Nodes, Other):
+class TestRingCounters(Nodes, Suite if WHOLE else Distributed):
     """On a ring."""
 
     kind = kinds("count", "series")
 
 
-class TestRingLog(Log, Nodes, Other):
+class TestRingLog(Log, Nodes, Suite if WHOLE else Distributed):
     """On a ring, increments as rows."""
 
     @pytest.fixture(params=["count", "histogram"] if WHOLE else ["count"])
@@ -163,8 +163,8 @@ class TestRingLog(Log, Nodes, Other):
         return request.param
 
 
-class TestProxies(Nodes, FaultLaws):
-    """A proxy in front of each node of the ring."""
+class Proxied:
+    """A proxy in front of each node."""
 
     kind = kinds("count")
 
@@ -185,6 +185,23 @@ class TestProxies(Nodes, FaultLaws):
             )
             yield cluster.connect(parse(target).keyspace), between
             cluster.shutdown()
+
+
+class TestProxies(Proxied, Nodes, FaultLaws):
+    """On a ring."""
+
+    test_cost_of_a_batch = test_cost_of_foreign_names = None  # below
+
+
+class TestCosts(Proxied, Kit, Laws):
+    """On one node: round trips are as many."""
+
+    test_cost_of_a_batch = FaultLaws.test_cost_of_a_batch
+    test_cost_of_foreign_names = FaultLaws.test_cost_of_foreign_names
+
+    @pytest.fixture
+    def between(self, proxy):
+        return Between(*proxy)
 
 
 class TestRestart(Kit, Laws):
