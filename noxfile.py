@@ -134,16 +134,9 @@ def quick(session: nox.Session) -> None:
 
 @nox.session(tags=["tests"])
 def servers(session: nox.Session) -> None:
-    """Pytest with real servers on the main Python: every test that needs one, the quick profile; not Cassandra's."""
+    """Pytest with real servers on the main Python: every test that needs one, the quick profile."""
     install(session, "tests")
-    pytest(session, "quick", "-m", "engine", "-k", "not test_cassandra")
-
-
-@nox.session(default=False)
-def cassandra(session: nox.Session) -> None:
-    """Pytest with Cassandra, one node and a ring: not part of the default run while the backend is unfinished."""
-    install(session, "tests")
-    pytest(session, "quick", "-m", "engine", "-k", "test_cassandra")
+    pytest(session, "quick", "-m", "engine")
 
 
 def tests_on(version: str) -> None:

@@ -12,7 +12,7 @@ from attrs import Factory, define
 
 import kairos
 from kairos.storage import Batch, Write
-from kairos_cassandra import catalog, reading, writing
+from kairos_cassandra import catalog, layouts, reading, writing
 from kairos_cassandra.known import LEASE
 from kairos_cassandra.rounds import Round
 
@@ -142,7 +142,7 @@ class Place:
 @pytest.fixture
 def turns(monkeypatch):
     made = Turns(random.Random(0))
-    for module in (writing, reading, catalog):
+    for module in (writing, reading, catalog, layouts):
         monkeypatch.setattr(module, "now", lambda: made.now())
     return made
 

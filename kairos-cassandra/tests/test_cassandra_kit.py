@@ -1,4 +1,8 @@
-"""The kit on one node and on a ring of three, in both ways to count."""
+"""The kit on one node and on a ring of three, in both ways to count.
+
+By default the whole suite runs once, on one node; what follows runs the laws that a ring, or a log, can break, on the
+kinds that can break them, with few histories. In the profiles ``ci`` and ``deep`` each class is whole.
+"""
 
 import os
 import threading
@@ -12,12 +16,13 @@ from cassandra.connection import DefaultEndPoint, DefaultEndPointFactory
 from cassandra.policies import ConstantReconnectionPolicy, DCAwareRoundRobinPolicy, TokenAwarePolicy
 
 import kairos
+from kairos.storage import KINDS
 from kairos_cassandra.urls import parse
 from kairos_conformance import Suite
 from kairos_conformance.laws.base import Laws
 from kairos_conformance.laws.concurrency import ConcurrencyLaws
 from kairos_conformance.laws.counts import CountLaws
-from kairos_conformance.laws.faults import FaultLaws
+from kairos_conformance.laws.faults import Between, FaultLaws
 from kairos_conformance.laws.histories import HistoryLaws
 from kairos_conformance.laws.metadata import MetadataLaws
 from kairos_conformance.laws.retention import RetentionLaws
@@ -71,11 +76,31 @@ class Proxies(DefaultEndPointFactory):
             proxy.drop_when(one_of_all, n)
 
 
+WHOLE = os.environ.get("KAIROS_PROFILE") in ("ci", "deep")
+"""Whether each class runs everything."""
+
+
+def kinds(*few):
+    """Return a fixture ``kind``: these by default, every kind where everything is to be run."""
+
+    @pytest.fixture(params=sorted(KINDS) if WHOLE else few)
+    def kind(self, request):
+        return request.param
+
+    return kind
+
+
 class Kit:
     """A keyspace of its own."""
 
-    profile = "quick"  # a history is hundreds of round trips; `--kairos-profile ci` overrides it
     server: ClassVar = "cassandra"
+
+    @pytest.fixture(scope="class", autouse=True)
+    @classmethod
+    def fewer(cls, place):
+        """Try fewer generated examples by default: a history is hundreds of round trips."""
+        if not WHOLE:
+            place.profile = place.profile.second()
 
     @classmethod
     def options_for(cls, kind):
@@ -108,36 +133,40 @@ class Nodes(Kit):
     server = "cassandra-ring"
 
 
-class Distributed(CountLaws, MetadataLaws, ConcurrencyLaws, HistoryLaws):
+class Distributed(MetadataLaws, ConcurrencyLaws, HistoryLaws):
     """What a ring can break, and a way to count: not what the core plans, cuts and merges by itself."""
 
 
-Other = Suite if os.environ.get("KAIROS_PROFILE") in ("ci", "deep") else Distributed
-"""What is run again on a ring, or with a log: everything, or what can differ."""
+class Counted(Distributed, CountLaws, StorageLaws, WritingLaws, RetentionLaws):
+    """What another way to count can break, and another expiry."""
 
 
 class TestCounters(Kit, Suite):
     """The default."""
 
 
-class TestLog(Log, Other, StorageLaws, WritingLaws, RetentionLaws):
+class TestLog(Log, Suite if WHOLE else Counted):
     """On one node, increments as rows: they expire."""
 
 
-class TestRingCounters(Nodes, Other):
+class TestRingCounters(Nodes, Suite if WHOLE else Distributed):
     """On a ring."""
 
+    kind = kinds("count", "series")
 
-class TestRingLog(Log, Nodes, Other):
+
+class TestRingLog(Log, Nodes, Suite if WHOLE else Distributed):
     """On a ring, increments as rows."""
 
-
-class TestProxies(Nodes, FaultLaws):
-    """A proxy in front of each node of the ring."""
-
-    @pytest.fixture(params=["count", "series"])
+    @pytest.fixture(params=["count", "histogram"] if WHOLE else ["count"])
     def kind(self, request):
         return request.param
+
+
+class Proxied:
+    """A proxy in front of each node."""
+
+    kind = kinds("count")
 
     @pytest.fixture(scope="class")
     @classmethod
@@ -158,14 +187,32 @@ class TestProxies(Nodes, FaultLaws):
             cluster.shutdown()
 
 
+class TestProxies(Proxied, Nodes, FaultLaws):
+    """On a ring."""
+
+    test_cost_of_a_batch = test_cost_of_foreign_names = None  # below
+
+
+class TestCosts(Proxied, Kit, Laws):
+    """On one node: round trips are as many."""
+
+    test_cost_of_a_batch = FaultLaws.test_cost_of_a_batch
+    test_cost_of_foreign_names = FaultLaws.test_cost_of_foreign_names
+
+    @pytest.fixture
+    def between(self, proxy):
+        return Between(*proxy)
+
+
 class TestRestart(Kit, Laws):
     """One node that keeps a log of what it acknowledged."""
 
     test_restart = FaultLaws.test_restart
+    kind = kinds("count", "series")
 
-    @pytest.fixture(params=["count", "series"])
-    def kind(self, request):
-        return request.param
+    @pytest.fixture
+    def killed_and_started(self, restart):
+        return restart
 
     @pytest.fixture(scope="class")
     @classmethod

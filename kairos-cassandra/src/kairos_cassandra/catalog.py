@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from itertools import islice
 from typing import TypeVar
 
@@ -12,8 +12,9 @@ from kairos.intervals import Interval
 from kairos.storage import Scope
 
 from .data import DataTable, place
-from .index import Group, Index, Part, cuts_by_interval, layouts_found
+from .index import Group, Index, Part, Records, cuts_by_interval
 from .known import LEASE, Memo, now
+from .layouts import Layouts
 from .partitions import EVERY, LOWEST, Cut, Cuts, needed, parts_of, reigns
 from .reading import Slice, slices
 from .rounds import Protocol, Request, Round, Rows, together
@@ -25,6 +26,8 @@ Groups = list[Group]
 
 CHUNK = 50
 """How many names are worked on together."""
+_EDGES = 8
+"""How many partitions of a name are looked at together, after the newest."""
 _MARGIN = 1.2
 """Who waits for leases waits this much longer: clocks that measure durations differ a little."""
 
@@ -46,27 +49,35 @@ class Catalog:
 
     Parameters
     ----------
-    data, index, memo
+    data, index, memo, layouts
         The tables, and what is known of them.
     intervals
         The configured intervals.
     """
 
-    def __init__(self, data: DataTable, index: Index, memo: Memo, intervals: Mapping[str, Interval]) -> None:
+    def __init__(
+        self,
+        data: DataTable,
+        index: Index,
+        memo: Memo,
+        layouts: Layouts,
+        intervals: Mapping[str, Interval],
+    ) -> None:
         self._data = data
         self._index = index
         self._memo = memo
+        self._layouts = layouts
         self._intervals = intervals
 
     def names(self, scope: Scope) -> Protocol[set[str]]:
         """Return the names with data."""
         (rows,) = yield Round([self._index.layouts()])
-        groups = [group for group in layouts_found(rows)[1] if group.intervals & scope.keys()]
+        groups = [group for group in Records.of(rows).groups if group.intervals & scope.keys()]
+        listed = yield from together(map(self._listed, groups))
         names: set[str] = set()
         looked: set[str] = set()
         notes: list[tuple[Group, set[str]]] = []
-        for group in groups:
-            sure, doubtful = yield from self._listed(group)
+        for group, (sure, doubtful) in zip(groups, listed, strict=True):
             notes.append((group, doubtful - sure))
             if all(interval in scope and scope[interval] is None for interval in group.intervals):
                 names |= sure
@@ -95,66 +106,61 @@ class Catalog:
         sure, doubtful = yield Round([self._index.names(group), self._index.doubtful(group)])
         return {row[0] for row in sure}, {row[0] for row in doubtful}
 
-    def is_listed(self, groups: Groups) -> Protocol[bool]:
+    def _is_listed(self, groups: Groups) -> Protocol[bool]:
         """Return whether there is any name in the lists of groups."""
-        for group in groups:
-            sure, doubtful = yield from self._listed(group)
-            if sure or doubtful:
-                return True
-        return False
+        listed = yield from together(map(self._listed, groups))
+        return any(sure or doubtful for sure, doubtful in listed)
 
     def _has_any(self, name: str, scope: Scope) -> Protocol[bool]:
         """Return whether a name has data in a scope."""
+        there = yield from self._found(name, scope)
+        some: list[tuple[str, Slice]] = []
         for interval, first in scope.items():
-            if (yield from self._has(name, interval, first)):
+            some += ((interval, one) for one in self._live(interval, there[interval], first)[::-1])
+        for few in (some[:1], *_chunks(some[1:], _EDGES)):  # the newest part has data, nearly always
+            if any((yield Round([self._edge(name, interval, one, last=True) for interval, one in few]))):
                 return True
         return False
 
-    def _has(self, name: str, interval: str, first: int | None) -> Protocol[bool]:
-        found = yield from self._found(name, (interval,))
-        low = LOWEST if first is None else first
-        least = (
-            None
-            if first is None
-            else parts_of(self._intervals[interval], first, first, self._data.buckets)[0]
-        )
-        some = [one for one in found[interval].live(low) if least is None or one[0] >= least]
-        for few in _chunks(some[::-1], 8):
-            answers = yield Round(self._edges(name, interval, few, last=True))
-            if any(answers):
-                return True
-        return False
+    def _live(self, interval: str, found: Found, first: int | None) -> list[Slice]:
+        """Return what can hold buckets from ``first`` on, in the order of parts."""
+        if first is None:
+            return found.live(LOWEST)
+        least = parts_of(self._intervals[interval], first, first, self._data.buckets)[0]
+        return [one for one in found.live(first) if one[0] >= least]
 
-    def _found(self, name: str, intervals: Sequence[str]) -> Protocol[dict[str, Found]]:
+    def _found(self, name: str, intervals: Collection[str]) -> Protocol[dict[str, Found]]:
         """Return what the index knows of a name."""
         asked = now()
-        answers = yield Round(
-            [self._index.cuts(name), *(self._index.parts(name, interval) for interval in intervals)]
-        )
-        return self._understood(name, intervals, answers, asked)
+        return self._understood(name, intervals, (yield Round(self._looks(name, intervals))), asked)
+
+    def _looks(self, name: str, intervals: Collection[str]) -> list[Request]:
+        return [self._index.cuts(name), self._index.parts_of_intervals(name, intervals)]
 
     def _understood(
-        self, name: str, intervals: Sequence[str], answers: Sequence[Rows], asked: float
+        self, name: str, intervals: Collection[str], answers: Sequence[Rows], asked: float
     ) -> dict[str, Found]:
-        """Return what the answers say: of the cuts, and of each interval's parts."""
-        known = self._memo.learn(name, cuts_by_interval(answers[0]), asked)
-        return {
-            interval: Found(known.of(interval), self._index.parts_found(interval, rows))
-            for interval, rows in zip(intervals, answers[1:], strict=True)
-        }
+        """Return what the answers to :meth:`_looks` say: of the cuts, and of each interval's parts."""
+        cuts, rows = answers
+        known = self._memo.learn(name, cuts_by_interval(cuts), asked)
+        there = {interval: Found(known.of(interval), []) for interval in intervals}
+        for part in self._index.parts_found(rows):
+            if part.interval in there:
+                there[part.interval].parts.append(part)
+        return there
 
     def _edges(self, name: str, interval: str, some: Iterable[Slice], *, last: bool) -> list[Request]:
+        return [self._edge(name, interval, one, last=last) for one in some]
+
+    def _edge(self, name: str, interval: str, one: Slice, *, last: bool) -> Request:
+        part, generation, shard, low, high = one
         edge = self._data.last if last else self._data.first
-        return [edge(place(name, interval, g, part, shard), low, high) for part, g, shard, low, high in some]
+        return edge(place(name, interval, generation, part, shard), low, high)
 
     def span(self, name: str, interval: str, at_least: int | None) -> Protocol[tuple[int, int] | None]:
         """Return the first and last bucket from ``at_least``."""
         found = yield from self._found(name, (interval,))
-        low = LOWEST if at_least is None else at_least
-        some = found[interval].live(low)
-        if at_least is not None:
-            least = parts_of(self._intervals[interval], at_least, at_least, self._data.buckets)[0]
-            some = [one for one in some if one[0] >= least]
+        some = self._live(interval, found[interval], at_least)
         parts = sorted({one[0] for one in some})
         first = last = None
         ascending, descending = iter(parts), iter(parts[::-1])
@@ -180,14 +186,27 @@ class Catalog:
             count += sum(counted)
         return count
 
+    def delete_all(self, scope: Scope) -> Protocol[int]:
+        """Remove all names' data, and the recorded layouts, of the intervals of a scope; count the names."""
+        there = yield from self._layouts.read()
+        layouts = {interval: self._intervals[interval].layout for interval in scope} | there.layouts
+        names = yield from self.names(dict.fromkeys(scope))
+        count = yield from self.delete(sorted(names), scope)
+        later, groups = yield from self._layouts.forget(tuple(scope))
+        if self._index.group.intervals <= scope.keys() and self._index.group not in groups:
+            groups.append(self._index.group)
+        if (yield from self._is_listed(groups)):
+            # who wrote meanwhile may have looked at the layouts before they were forgotten
+            layouts |= later
+            yield from self._layouts.restore({interval: layouts[interval] for interval in scope}, groups)
+        return count
+
     def _delete(self, name: str, scope: Scope) -> Protocol[bool]:
         asked = now()
-        layouts, *answers = yield Round(
-            [self._index.layouts(), self._index.cuts(name), *(self._index.parts(name, i) for i in scope)]
-        )
-        there = self._understood(name, tuple(scope), answers, asked)
+        layouts, *answers = yield Round([self._index.layouts(), *self._looks(name, scope)])
+        there = self._understood(name, scope, answers, asked)
         if not any(found.parts for found in there.values()):
-            groups = [group for group in layouts_found(layouts)[1] if group.intervals <= scope.keys()]
+            groups = [group for group in Records.of(layouts).groups if group.intervals <= scope.keys()]
             if not any((yield Round([self._index.named(name, group) for group in groups]))):
                 return False  # else its writer died before it wrote any data
         cuts = {interval: Cut(_latest(found.cuts) + 1, EVERY) for interval, found in there.items()}
@@ -198,7 +217,7 @@ class Catalog:
         _, *answers = yield Round([self._index.add_cuts(name, cuts), *looks])
         live = any(answers)
         removed = {interval: (found, cuts[interval]) for interval, found in there.items()}
-        yield from self._remove(name, removed, scope.keys(), layouts_found(layouts)[1])
+        yield from self._remove(name, removed, scope.keys(), Records.of(layouts).groups)
         return live
 
     def _remove(
@@ -226,17 +245,15 @@ class Catalog:
         requests += [self._index.drop_name(name, group, group.generation(cuts)) for group in over]
         yield Round(requests, pause=LEASE * _MARGIN)
         asked = now()
-        layouts, *answers = yield Round(
-            [self._index.layouts(), self._index.cuts(name), *(self._index.parts(name, i) for i in cut)]
-        )
-        late = self._understood(name, tuple(cut), answers, asked)
+        layouts, *answers = yield Round([self._index.layouts(), *self._looks(name, cut)])
+        late = self._understood(name, cut, answers, asked)
         requests = []
         for interval, (_, new) in cut.items():
             requests += self._removals(name, late[interval].parts, new)
         if requests:
             yield Round(requests)
             over = []  # who came late has put the name on the lists again
-        others = [group for group in layouts_found(layouts)[1] if group.intervals & cut.keys()]
+        others = [group for group in Records.of(layouts).groups if group.intervals & cut.keys()]
         after = cuts_by_interval(answers[0])
         yield from self._unlist(name, emptied, [group for group in others if group not in over], after)
 
@@ -276,19 +293,22 @@ class Catalog:
         """Return the first part that can hold buckets after ``high``."""
         return parts_of(self._intervals[interval], high + 1, high + 1, self._data.buckets)[0]
 
-    def expire(self, interval: str, first: int, names: Sequence[str] | None) -> Protocol[None]:
-        """Remove the buckets before ``first``."""
+    def expire(self, scope: Scope, names: Sequence[str] | None) -> Protocol[None]:
+        """Remove dead buckets; None: of all names."""
+        for interval, first in scope.items():
+            if first is not None:
+                yield from self._expire_interval(interval, first, names)
+
+    def _expire_interval(self, interval: str, first: int, names: Sequence[str] | None) -> Protocol[None]:
         if names is None:
             (rows,) = yield Round([self._index.layouts()])
-            listed: set[str] = set()
-            for group in layouts_found(rows)[1]:
-                if interval in group.intervals:
-                    listed = listed.union(*(yield from self._listed(group)))
-            names = sorted(listed)
+            groups = [group for group in Records.of(rows).groups if interval in group.intervals]
+            listed = yield from together(map(self._listed, groups))
+            names = sorted({name for both in listed for some in both for name in some})
         for some in _chunks(names, CHUNK):
-            yield from together([self._expire(name, interval, first) for name in some])
+            yield from together([self._expire_name(name, interval, first) for name in some])
 
-    def _expire(self, name: str, interval: str, first: int) -> Protocol[None]:
+    def _expire_name(self, name: str, interval: str, first: int) -> Protocol[None]:
         found = (yield from self._found(name, (interval,)))[interval]
         last = self._part_after(interval, first - 1)
         before = [one for one in found.live(LOWEST, first - 1) if one[0] <= last]

@@ -187,8 +187,11 @@ class DataTable(ABC):
         return self._last.packed([*place, pack_long(low), pack_long(high)])
 
     @abstractmethod
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
-        """Return the rows of partitions: the answers are in the order of their parts, then of their shards."""
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
+        """Return the rows of partitions: the answers are in the order of their parts, then of their shards.
+
+        ``flat``: the interval has no resolution. Else any number is one of a resolution bucket, :data:`FLAT` as well.
+        """
 
     # removing
 
@@ -222,14 +225,13 @@ class CounterTable(_Counted):
     def bind(self, place: Place, i: int, r: int | None, row: Values, ttl: bytes) -> Values:
         return [*row, *place, pack_long(i), pack_long(FLAT if r is None else r)]
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
+        if flat:
+            return {i: {None: count} for rows in answers for i, _, count in rows}
         found: Buckets = {}
         for rows in answers:
             for i, r, count in rows:
-                if r == FLAT:
-                    found[i] = {None: count}
-                else:
-                    found.setdefault(i, {})[r] = count
+                found.setdefault(i, {})[r] = count
         return found
 
 
@@ -246,16 +248,12 @@ class HistogramCounterTable(_Counted):
     def bind(self, place: Place, i: int, r: int | None, row: Values, ttl: bytes) -> Values:
         return [row[0], *place, pack_long(i), pack_long(FLAT if r is None else r), row[1]]
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
-        return _histograms(answers, self.column.result)
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
+        return _histograms(answers, flat, self.column.result)
 
 
-class _Logged(DataTable):
-    """Increments as rows, added up by the engine."""
-
-
-class LogTable(_Logged):
-    """``count`` in rows: one for each increment."""
+class LogTable(DataTable):
+    """``count`` in rows, added up by the engine: one for each increment."""
 
     kind = "count"
     clustering: ClassVar = {"id": "timeuuid"}
@@ -271,18 +269,18 @@ class LogTable(_Logged):
         sums = "i, r, sum(whole), sum(fraction)"
         return f"SELECT {sums} FROM {self.name} WHERE {_HERE} AND {buckets} GROUP BY {', '.join(PARTITION)}, i, r"
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
         found: dict[int, dict[int | None, list[float]]] = {}
         for rows in answers:
             for i, r, whole, fraction in rows:
-                parts = found.setdefault(i, {}).setdefault(None if r == FLAT else r, [])
+                parts = found.setdefault(i, {}).setdefault(None if flat else r, [])
                 parts += (whole or 0, fraction or 0.0)
         add = KIND_BY_NAME["count"].merge
         return {i: {r: add(parts) for r, parts in cells.items()} for i, cells in found.items()}
 
 
-class HistogramLogTable(_Logged):
-    """``histogram`` in rows: one for each increment of a value."""
+class HistogramLogTable(DataTable):
+    """``histogram`` in rows, added up by the engine: one for each increment of a value."""
 
     kind = "histogram"
     clustering: ClassVar = {"value": "value", "id": "timeuuid"}
@@ -301,8 +299,8 @@ class HistogramLogTable(_Logged):
             f"SELECT i, r, value, sum(count) FROM {self.name} WHERE {_HERE} AND {buckets} GROUP BY {groups}"
         )
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
-        return _histograms(answers, self.column.result)
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
+        return _histograms(answers, flat, self.column.result)
 
 
 class SeriesTable(DataTable):
@@ -319,13 +317,13 @@ class SeriesTable(DataTable):
             for identity, value in zip(_uuids.make(len(payload)), payload, strict=True)
         ]
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
         found: dict[int, dict[int | None, Any]] = {}
         pieces: set[tuple[int, int | None]] = set()
         for rows in answers:
             for (i, r), cell in _cells(rows):
                 here = found.setdefault(i, {})
-                key = None if r == FLAT else r
+                key = None if flat else r
                 if key in here:
                     here[key] = here[key] + cell
                     pieces.add((i, key))
@@ -351,12 +349,12 @@ class GaugeTable(DataTable):
     def rows(self, payload: Any) -> list[Values]:
         return [[self._serialize(payload)]]
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
         found: Buckets = {}
         result = self.column.result
         for rows in answers:
             for i, r, value in rows:
-                found.setdefault(i, {})[None if r == FLAT else r] = value if result is None else result(value)
+                found.setdefault(i, {})[None if flat else r] = value if result is None else result(value)
         return found
 
 
@@ -381,13 +379,13 @@ class SetTable(DataTable):
             by_value.setdefault(shard + beside, []).append(row)
         return by_value.items()
 
-    def collect(self, answers: Sequence[Rows]) -> Buckets:
+    def collect(self, answers: Sequence[Rows], flat: bool) -> Buckets:
         found: Buckets = {}
         result = self.column.result
         for rows in answers:
             for i, r, value in rows:
                 cells = found.setdefault(i, {})
-                key = None if r == FLAT else r
+                key = None if flat else r
                 if key not in cells:
                     cells[key] = set()
                 cells[key].add(value if result is None else result(value))
@@ -409,12 +407,12 @@ def _varint(number: int) -> bytes:
     return number.to_bytes((number + (number < 0)).bit_length() // 8 + 1, signed=True)
 
 
-def _histograms(answers: Sequence[Rows], result: Callable[[Any], Any] | None) -> Buckets:
+def _histograms(answers: Sequence[Rows], flat: bool, result: Callable[[Any], Any] | None) -> Buckets:
     found: Buckets = {}
     for rows in answers:
         for i, r, value, count in rows:
             cells = found.setdefault(i, {})
-            key = None if r == FLAT else r
+            key = None if flat else r
             row = cells.get(key)
             if row is None:
                 row = cells[key] = {}

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from hashlib import sha256
 from zlib import crc32
 
 from attrs import Factory, define, frozen
@@ -17,7 +18,7 @@ from .partitions import Cut, Cuts, needed
 from .preparing import Prepared, batch, batches, far_ahead
 from .rounds import Request, Rows
 
-__all__ = ["GRACE", "TABLES", "Entry", "Group", "Index", "Part", "cuts_by_interval", "layouts_found"]
+__all__ = ["GRACE", "TABLES", "Entry", "Group", "Index", "Part", "Records", "Steps", "cuts_by_interval"]
 
 NAME_SHARDS = 16
 """In how many partitions the names of one group are kept."""
@@ -29,6 +30,9 @@ _NAMES_A_PAGE = 10_000
 
 _GROUP = "\0"
 """What marks a group among the layouts: no interval's name has it."""
+
+_STEPS = "\0\0"
+"""What marks the ``steps`` of a handle there."""
 
 _DOUBT = 7 * 86_400
 """How long a name stays doubtful, in seconds: longer than any write is on its way."""
@@ -96,6 +100,42 @@ class Group:
         )
 
 
+Steps = dict[str, int]
+"""Interval -> how many buckets a handle keeps; 0: all."""
+
+
+@frozen
+class Records:
+    """What is recorded of a timeseries as a whole.
+
+    Attributes
+    ----------
+    layouts
+        Interval -> its layout.
+    groups
+        The groups under which names are listed.
+    steps
+        Of the handles that have written.
+    """
+
+    layouts: dict[str, str]
+    groups: list[Group]
+    steps: list[Steps]
+
+    @classmethod
+    def of(cls, rows: Rows) -> Records:
+        """Return what the answer to :meth:`Index.layouts` says."""
+        records = cls({}, [], [])
+        for key, text in rows:
+            if key.startswith(_STEPS):
+                records.steps.append(json.loads(text))
+            elif key.startswith(_GROUP):
+                records.groups.append(Group(key.removeprefix(_GROUP)))
+            else:
+                records.layouts[key] = text
+        return records
+
+
 @define
 class Entry:
     """What the index is to know of one name.
@@ -143,15 +183,14 @@ class Index:
         self._drop_cut = prepare(
             f"DELETE FROM {cuts} WHERE {mine} AND interval = ? AND generation = ? AND high = ?", 1
         )
-        columns = "part, generation, shard, until"
+        columns = "interval, part, generation, shard, until"
+        self._every_part = prepare(f"SELECT {columns} FROM {parts} WHERE {mine}", 0)
         self._parts = prepare(f"SELECT {columns} FROM {parts} WHERE {mine} AND interval = ?", 0)
         self._parts_between = prepare(
             f"SELECT {columns} FROM {parts} WHERE {mine} AND interval = ? AND part >= ? AND part <= ?", 0
         )
         self._add_part = prepare(
-            f"INSERT INTO {parts} (table_name, name, interval, {columns}) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ?",
-            1,
+            f"INSERT INTO {parts} (table_name, name, {columns}) VALUES (?, ?, ?, ?, ?, ?, ?) USING TTL ?", 1
         )
         self._drop_part = prepare(
             f"DELETE FROM {parts} USING TIMESTAMP ? WHERE {mine} "
@@ -204,16 +243,20 @@ class Index:
 
     # partitions
 
-    def parts(self, name: str, interval: str, between: range | None = None) -> Request:
-        """Read which partitions a name has; :meth:`parts_found` understands the answer."""
-        if between is None:
-            return self._parts(self._table, name, interval)
+    def parts(self, name: str, interval: str, between: range) -> Request:
+        """Read which partitions a name has of an interval; :meth:`parts_found` understands the answer."""
         return self._parts_between(self._table, name, interval, between[0], between[-1])
 
+    def parts_of_intervals(self, name: str, intervals: Collection[str]) -> Request:
+        """Read which partitions a name has: at least those of the intervals."""
+        if len(intervals) != 1:
+            return self._every_part(self._table, name)
+        return self._parts(self._table, name, *intervals)
+
     @staticmethod
-    def parts_found(interval: str, rows: Rows) -> list[Part]:
+    def parts_found(rows: Rows) -> list[Part]:
         """Return the entries of an answer, in the order of their parts; a partition may have several."""
-        return [Part(interval, *row) for row in rows]
+        return [Part(*row) for row in rows]
 
     def drop_part(self, name: str, part: Part) -> Request:
         """Remove a partition from the index."""
@@ -270,7 +313,7 @@ class Index:
     # layouts
 
     def layouts(self) -> Request:
-        """Read the layouts and the groups; :func:`layouts_found` understands the answer."""
+        """Read the layouts, the groups and the steps; :class:`Records` understands the answer."""
         return self._layouts(self._table)
 
     def record(self, interval: str, layout: str) -> Request:
@@ -281,6 +324,10 @@ class Index:
         """Record a group if it is not there."""
         return self._record(self._table, _GROUP + group.text, "")
 
+    def record_steps(self, steps: Steps) -> Request:
+        """Record how many buckets a handle keeps, if it is not there."""
+        return self._record(self._table, *_steps_row(steps))
+
     def forget(self, interval: str) -> Request:
         """Remove a layout."""
         return self._forget(self._table, interval)
@@ -289,17 +336,15 @@ class Index:
         """Remove a group, of which no name has data."""
         return self._forget(self._table, _GROUP + group.text)
 
+    def forget_steps(self, steps: Steps) -> Request:
+        """Remove what a handle recorded."""
+        return self._forget(self._table, _steps_row(steps)[0])
 
-def layouts_found(rows: Rows) -> tuple[dict[str, str], list[Group]]:
-    """Return interval -> layout, and the groups."""
-    layouts: dict[str, str] = {}
-    groups = []
-    for interval, layout in rows:
-        if interval.startswith(_GROUP):
-            groups.append(Group(interval.removeprefix(_GROUP)))
-        else:
-            layouts[interval] = layout
-    return layouts, groups
+
+def _steps_row(steps: Steps) -> tuple[str, str]:
+    """Return the key and the text of a record of steps; a key has no room for the names of all intervals."""
+    text = json.dumps(steps, ensure_ascii=False, sort_keys=True)
+    return _STEPS + sha256(text.encode()).hexdigest(), text
 
 
 def shard_of(name: str) -> int:

@@ -132,6 +132,12 @@ class Memo:
         """Return what is known of a name; of an unknown one a guess, which must not be trusted: it was never cut."""
         return self._names.get(name) or Known({}, 0.0)
 
+    def unregister(self) -> None:
+        """Forget what is in the index: entries are to be written again, also where a call is about to note one."""
+        with self._lock:
+            for name, known in self._names.items():
+                self._names[name] = Known(known.cuts, known.until, shards=known.shards)
+
     def learn(self, name: str, cuts: Mapping[str, Cuts], asked: float) -> Known:
         """Note cuts that were asked for at a time; return what is known now.
 

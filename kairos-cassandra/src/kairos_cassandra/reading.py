@@ -54,7 +54,9 @@ class Reader:
 
     def read(self, name: str, interval: str, first: int, last: int) -> Protocol[Buckets]:
         """Return the rows of a range."""
-        parts = parts_of(self._intervals[interval], first, last, self._data.buckets)
+        configured = self._intervals[interval]
+        parts = parts_of(configured, first, last, self._data.buckets)
+        flat = configured.resolution is None
         known = self._memo.get(name)
         cuts = known.of(interval)
         asked = now()
@@ -73,7 +75,7 @@ class Reader:
             self._memo.learn(name, cuts_by_interval(answers.pop(0)), asked).of(interval) if stale else cuts
         )
         if not indexed and cuts_now == cuts:
-            return self._data.collect(answers)
+            return self._data.collect(answers, flat)
         wanted = self._direct(cuts_now, parts, first, last)
         if indexed:
             there = self._with_range(interval, answers.pop(0), first, last)
@@ -82,7 +84,7 @@ class Reader:
         others = [one for one in wanted if one not in read]
         if others:
             read |= zip(others, (yield Round(self._requests(name, interval, others))), strict=True)
-        return self._data.collect([read[one] for one in wanted])
+        return self._data.collect([read[one] for one in wanted], flat)
 
     def partitions(self, name: str, interval: str, first: int, last: int) -> Protocol[list[Slice]]:
         """Return the partitions that have data of a range, as the index knows them."""
@@ -94,7 +96,7 @@ class Reader:
 
     def _with_range(self, interval: str, rows: Rows, first: int, last: int) -> list[tuple[int, int, int]]:
         """Return those of the partitions of an answer whose shard can have buckets of a range."""
-        found = [(part.part, part.generation, part.shard) for part in self._index.parts_found(interval, rows)]
+        found = [(part.part, part.generation, part.shard) for part in self._index.parts_found(rows)]
         buckets = self._data.buckets
         if not self._data.collects:
             return found

@@ -11,6 +11,8 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException, ConnectionShutdown
 from cassandra.pool import NoConnectionsAvailable
 
+from kairos.sansio import run
+
 from .rounds import Protocol, Request, Round, Rows
 
 __all__ = ["WINDOW", "Sender", "may_wait"]
@@ -42,19 +44,7 @@ class Sender:
 
     def run(self, protocol: Protocol[Result]) -> Result:
         """Run a protocol to its end."""
-        try:
-            wanted = next(protocol)
-            while True:
-                try:
-                    answers = self.send(wanted)
-                except Exception as error:
-                    wanted = protocol.throw(error)
-                else:
-                    wanted = protocol.send(answers)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        finally:
-            protocol.close()
+        return run(protocol, self.send)
 
     def send(self, wanted: Round) -> list[Rows]:
         """Return the rows of each statement of a round."""

@@ -14,11 +14,12 @@ from .catalog import Catalog
 from .clusters import Shared, Target, of_session
 from .data import DataTable
 from .fetching import Table
-from .index import Group, Index, layouts_found
+from .index import Index
 from .known import Memo
+from .layouts import Layouts
 from .preparing import Once, Prepared, Repeatable
 from .reading import Reader
-from .rounds import Round, in_turn, together
+from .rounds import together
 from .schema import make_ready, patiently, takes_far_deadlines
 from .sending import Sender
 from .writing import Expiry, Writer
@@ -71,6 +72,7 @@ class CassandraStorage(Storage):
         self._shared: Shared | None = None
         self._sender: Sender
         self._index: Index
+        self._layouts: Layouts
         self._writer: Writer
         self._reader: Reader
         self._catalog: Catalog
@@ -105,9 +107,10 @@ class CassandraStorage(Storage):
         patiently(lambda: data.prepare(self._prepare, self._prepare_once))
         memo = Memo()
         expiry = Expiry(not data.counters and takes_far_deadlines(shared))
-        self._writer = Writer(data, self._index, memo, self._intervals, expiry)
+        self._layouts = Layouts(self._index, memo, self._intervals, keeps=not data.counters)
+        self._writer = Writer(data, self._index, memo, self._layouts, self._intervals, expiry)
         self._reader = Reader(data, self._index, memo, self._intervals)
-        self._catalog = Catalog(data, self._index, memo, self._intervals)
+        self._catalog = Catalog(data, self._index, memo, self._layouts, self._intervals)
         self._table = Table.of(data.name, self._sender, self._reader)
 
     def _prepare(self, text: str, writes: int) -> Prepared:
@@ -127,36 +130,15 @@ class CassandraStorage(Storage):
 
     def layouts(self) -> Mapping[str, str]:
         """Return the recorded layouts."""
-        return self._recorded()[0]
-
-    def _recorded(self) -> tuple[dict[str, str], list[Group]]:
-        (rows,) = self._sender.send(Round([self._index.layouts()]))
-        return layouts_found(rows)
+        return self._sender.run(self._layouts.read()).layouts
 
     def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
         """Record layouts that are not there yet."""
-        there = self.layouts()
-        missing = [self._index.record(*item) for item in layouts.items() if item[0] not in there]
-        if missing:
-            self._sender.run(in_turn(missing))
-            there = self.layouts()
-        found = {interval: there.get(interval, layout) for interval, layout in layouts.items()}
-        self._writer.recorded.update(found)
-        return found
+        return self._sender.run(self._layouts.record(layouts))
 
     def forget_layouts(self, intervals: Sequence[str]) -> None:
         """Remove recorded layouts."""
-        self._forget(intervals)
-
-    def _forget(self, intervals: Sequence[str]) -> tuple[dict[str, str], list[Group]]:
-        """Remove the layouts of intervals, and the groups that have no others; return what there was."""
-        layouts, groups = self._recorded()
-        forget = [self._index.forget(interval) for interval in intervals]
-        empty = [group for group in groups if group.intervals <= set(intervals)]
-        self._sender.run(in_turn([*forget, *map(self._index.forget_group, empty)]))
-        for interval in intervals:
-            self._writer.recorded.pop(interval, None)
-        return layouts, empty
+        self._sender.run(self._layouts.forget(intervals))
 
     def write(self, batch: Batch) -> None:
         """Store a batch."""
@@ -197,25 +179,13 @@ class CassandraStorage(Storage):
 
     def delete_all(self, scope: Scope) -> int:
         """Remove all names' data, and the recorded layouts, of the intervals of ``scope``; count the names."""
-        layouts = {interval: self._intervals[interval].layout for interval in scope} | self._recorded()[0]
-        count = self.delete(list(self.names(dict.fromkeys(scope))), scope)
-        later, groups = self._forget(tuple(scope))
-        if self._index.group.intervals <= scope.keys() and self._index.group not in groups:
-            groups.append(self._index.group)
-        listed: bool = self._sender.run(self._catalog.is_listed(groups))
-        if listed:  # who wrote meanwhile may have looked at the layouts before they were forgotten
-            layouts |= later
-            lost = [self._index.record(interval, layouts[interval]) for interval in scope]
-            self._sender.run(in_turn([*lost, *map(self._index.record_group, groups)]))
-        return count
+        return self._sender.run(self._catalog.delete_all(scope))
 
     def expire(self, scope: Scope, names: Sequence[str] | None) -> None:
         """Remove dead buckets; only where rows are counters."""
         if not self._data.counters:
             super().expire(scope, names)
-        for interval, first in scope.items():
-            if first is not None:
-                self._sender.run(self._catalog.expire(interval, first, names))
+        self._sender.run(self._catalog.expire(scope, names))
 
     def close(self) -> None:
         """Release the session of a URL."""

@@ -9,17 +9,17 @@ from typing import Any
 
 from attrs import define
 
-from kairos.errors import SchemaMismatch
-from kairos.intervals import Interval, check_layout
+from kairos.intervals import Interval
 from kairos.steps import Relative
 from kairos.storage import Batch
 
 from .data import DataTable, place
-from .index import Entry, Index, Part, cuts_by_interval, layouts_found
+from .index import Entry, Index, Part, cuts_by_interval
 from .known import Known, Memo, Shards, now
+from .layouts import Layouts
 from .partitions import generation, part_of, reigns
 from .preparing import Values, batch, batches, pack_int, size
-from .rounds import Protocol, Request, Round, in_turn
+from .rounds import Protocol, Request, Round
 
 __all__ = ["SLACK", "Expiry", "Writer"]
 
@@ -70,7 +70,7 @@ class Writer:
 
     Parameters
     ----------
-    data, index, memo
+    data, index, memo, layouts
         The tables, and what is known of them.
     intervals
         The configured intervals.
@@ -79,18 +79,25 @@ class Writer:
     """
 
     def __init__(
-        self, data: DataTable, index: Index, memo: Memo, intervals: Mapping[str, Interval], expiry: Expiry
+        self,
+        data: DataTable,
+        index: Index,
+        memo: Memo,
+        layouts: Layouts,
+        intervals: Mapping[str, Interval],
+        expiry: Expiry,
     ) -> None:
         self._data = data
         self._index = index
         self._memo = memo
+        self._layouts = layouts
         self._intervals = intervals
         self._expiry = expiry
-        self.recorded: dict[str, str] = {}
-        """The layouts that this handle has recorded, or seen recorded."""
 
     def write(self, batch: Batch) -> Protocol[None]:
         """Write a batch."""
+        if self._layouts.until < now():
+            yield from self._layouts.read()
         begun = now()
         names = _names(batch)
         get = self._memo.get
@@ -137,7 +144,7 @@ class Writer:
         looks = self._shard_looks(batch, known)
         own = [self._index.layouts(), *map(self._index.cuts, stale)]
         layouts, *answers = yield Round([*own, *(request for _, request in looks)])
-        yield from self._check_layouts(layouts)
+        yield from self._layouts.check(layouts, asked)
         for name, rows in zip(stale, answers, strict=False):
             known[name] = self._memo.learn(name, cuts_by_interval(rows), asked)
         self._learn_shards(known, looks, answers[len(stale) :])
@@ -155,7 +162,7 @@ class Writer:
         asked = now()
         late = [name for name, what in known.items() if what.until < asked]
         answers = yield Round([*requests, self._index.layouts(), *map(self._index.cuts, late)])
-        yield from self._check_layouts(answers[len(requests)])  # a delete_all may have come between
+        yield from self._layouts.check(answers[len(requests)], asked)  # a delete_all may have come between
         moved: dict[str, Known] = {}
         for name, rows in zip(late, answers[len(requests) + 1 :], strict=True):
             found = self._memo.learn(name, cuts_by_interval(rows), asked)
@@ -204,8 +211,11 @@ class Writer:
         """Return what is to be written, by part."""
         groups: dict[Key, Rows] = {}
         ttl_of, at, buckets = self._expiry.ttl, batch.now, self._data.buckets
+        longer = self._layouts.longer
         for write in batch.writes:
             interval, i, r, deadline = write.interval, write.i, write.r, write.deadline
+            if interval in longer:
+                deadline = longer[interval].deadline(i)
             part = part_of(i, r, buckets)
             ttl = 0 if deadline is None else ttl_of(deadline, at)
             for name, payload in write.rows.items():
@@ -289,7 +299,7 @@ class Writer:
         """Go on where shards are not full."""
         for ((name, interval), _), rows in zip(looks, answers, strict=True):
             shards = known[name].shards
-            for found in self._index.parts_found(interval, rows):
+            for found in self._index.parts_found(rows):
                 key = (interval, found.generation, found.part)
                 shards.setdefault(key, Shards(self._data.deepest)).learn(found.shard)
 
@@ -339,28 +349,6 @@ class Writer:
         for name, found in moved.items():
             requests.append(index.drop_name(name, index.group, index.group.generation(found.cuts)))
         return requests
-
-    def _check_layouts(self, rows: Any) -> Protocol[None]:
-        """See that the place still has what this handle recorded; record again what was forgotten."""
-        there, groups = layouts_found(rows)
-        lost = [
-            self._index.record(interval, layout)
-            for interval, layout in self.recorded.items()
-            if interval not in there
-        ]
-        if self._index.group not in groups:
-            lost.append(self._index.record_group(self._index.group))
-        yield from in_turn(lost)
-        if len(lost) > (self._index.group not in groups):
-            (rows,) = yield Round([self._index.layouts()])
-            there, _ = layouts_found(rows)
-        for interval, layout in self.recorded.items():
-            found = there.get(interval, layout)
-            if found != layout:
-                check_layout(interval, found, layout)
-                raise SchemaMismatch(
-                    f"interval {interval!r}: the layout of this place has changed to {found!r}"
-                )
 
 
 def _is_dead(known: Known, key: Key) -> bool:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from urllib.parse import quote
 
 from attrs import frozen
 
 from . import wire
 from .cache import filled
-from .engine import Engine
+from .engine import Certificates, Engine
 from .node import Node
-from .site import Kind, Site, Word
+from .site import Kind, Site, Word, certificates
 from .sources import Maven, Program, ask_version, java
 from .waiting import NotYet, until
 
@@ -105,6 +107,15 @@ cas_contention_timeout: 10s
 truncate_request_timeout: 60s
 request_timeout: 2s  # half of the least timeout passes before a lost connection is tried again
 """
+SECURE = """\
+authenticator: PasswordAuthenticator
+client_encryption_options:
+  enabled: true
+  optional: true  # we look at the node without
+  keystore: "{keystore}"
+  keystore_password: kairos
+  store_type: PKCS12
+"""
 LOGGING = """\
 <configuration><appender name="out" class="ch.qos.logback.core.ConsoleAppender">
 <encoder><pattern>%-5level %logger{0} %msg%n</pattern></encoder></appender>
@@ -153,13 +164,31 @@ class Plan:
     durable: bool
     timeout: int
     classes: Sequence[str]  # what the JVM is told of its archive of classes
+    more: str = ""  # configuration
 
 
-def single(site: Site, *, durable: bool = False, timeout: int = 20) -> Engine:
-    """Start one node with a keyspace "kairos"; its requests time out after `timeout` seconds."""
+def single(site: Site, *, durable: bool = False, timeout: int = 20, secure: bool = False) -> Engine:
+    """Start one node with a keyspace "kairos"; its requests time out after `timeout` seconds.
+
+    With `secure` it asks for the user and password cassandra, and takes TLS.
+    """
     port, storage, tls = (site.place.port() for _ in range(3))
-    _node(site, "server", Plan(port, storage, tls, durable, timeout, _shared(site.program))).start()
-    return _finish(site, 1)
+    files, more = None, ""
+    if secure:
+        files = certificates(site.place.folder("certificates"))
+        more = SECURE.format(keystore=_keystore(files))
+    plan = Plan(port, storage, tls, durable, timeout, _shared(site.program), more)
+    _node(site, "server", plan).start()
+    return _finish(site, 1, files)
+
+
+def _keystore(files: Certificates) -> Path:
+    """Make of the server's certificate and key what Java reads."""
+    made = files.key.with_suffix(".p12")
+    there = ["-in", str(files.cert), "-inkey", str(files.key), "-out", str(made)]
+    command = ["openssl", "pkcs12", "-export", *there, "-passout", "pass:kairos"]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return made
 
 
 def ring(site: Site, *, nodes: int = 3, durable: bool = False, timeout: int = 20) -> Engine:
@@ -194,14 +223,18 @@ def ring(site: Site, *, nodes: int = 3, durable: bool = False, timeout: int = 20
     return _finish(site, min(nodes, 3))
 
 
-def _finish(site: Site, replication: int) -> Engine:
+def _finish(site: Site, replication: int, files: Certificates | None = None) -> Engine:
     first = site.nodes[0]
     with wire.Cassandra(first.host, first.port, 60.0) as cassandra:
         strategy = f"{{'class': 'SimpleStrategy', 'replication_factor': {replication}}}"
         cassandra(f"CREATE KEYSPACE IF NOT EXISTS kairos WITH replication = {strategy}")
     until(partial(agreed, site.nodes), SETTLE, "Cassandra's nodes agree on the schema")
     places = ",".join(node.host for node in site.nodes)
-    return site.engine(f"cassandra://{places}:{first.port}/kairos")
+    url = f"cassandra://{places}:{first.port}/kairos"
+    if files is None:
+        return site.engine(url)
+    secure = f"cassandra://cassandra:cassandra@{places}:{first.port}/kairos"
+    return site.engine(secure, tls_url=f"{secure}?tls_ca={quote(str(files.ca), safe='')}", certificates=files)
 
 
 def agreed(nodes: Sequence[Node]) -> None:
@@ -254,7 +287,8 @@ def _node(site: Site, role: str, plan: Plan, host: str = "127.0.0.1", token: int
             folder=folder,
             sync="batch" if plan.durable else "periodic\ncommitlog_sync_period: 10s",
             seconds=plan.timeout,
-        ),
+        )
+        + plan.more,
         encoding="utf-8",
     )
     logging.write_text(LOGGING, encoding="utf-8")

@@ -255,12 +255,15 @@ def _unbson(data: bytes) -> Any:
 
 
 class Cassandra(_Connection):
-    """CQL's protocol 4."""
+    """CQL's protocol 4; a server that asks who it is gets the user that every new one has."""
 
     def __init__(self, host: str, port: int, seconds: float = 30.0) -> None:
         super().__init__(host, port, seconds)
         try:
-            self._ask(1, struct.pack("!h", 1) + _text("CQL_VERSION") + _text("3.0.0"))
+            answer, _ = self._ask(1, struct.pack("!h", 1) + _text("CQL_VERSION") + _text("3.0.0"))
+            if answer == 3:
+                account = b"\0cassandra\0cassandra"
+                self._ask(15, struct.pack("!i", len(account)) + account)
         except BaseException:
             self.__exit__()
             raise
@@ -269,7 +272,7 @@ class Cassandra(_Connection):
         """Run a statement; return its rows, as text."""
         query = statement.encode()
         level = {"ONE": 1, "QUORUM": 4, "ALL": 5}[consistency]
-        body = self._ask(7, struct.pack("!i", len(query)) + query + struct.pack("!hB", level, 0))
+        _, body = self._ask(7, struct.pack("!i", len(query)) + query + struct.pack("!hB", level, 0))
         if struct.unpack_from("!i", body)[0] != 2:
             return []
         flags, columns = struct.unpack_from("!ii", body, 4)
@@ -293,13 +296,13 @@ class Cassandra(_Connection):
             rows.append(tuple(row))
         return rows
 
-    def _ask(self, kind: int, body: bytes) -> bytes:
+    def _ask(self, kind: int, body: bytes) -> tuple[int, bytes]:
         self._send(struct.pack("!BBhBi", 4, 0, 0, kind, len(body)) + body)
         _, _, _, answer, size = struct.unpack("!BBhBi", self._read(9))
         body = self._read(size)
         if answer == 0:
             raise Refused(body[6:].decode(errors="replace"))
-        return body
+        return answer, body
 
 
 def _text(text: str) -> bytes:
