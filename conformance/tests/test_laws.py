@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from kairos_conformance import Suite
-from kairos_conformance.law import laws_of, link
+from kairos_conformance.law import laws_of, link, where
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -41,6 +41,12 @@ def test_every_law_s_paragraph_is_in_the_documentation():
     for paragraph, _, test, heading in laws_of(Suite):
         page, anchor = link(paragraph, heading).removeprefix("docs/").split("#")
         assert anchor in known[page], f"{test}: {page} has no heading {heading!r}"
+
+
+def test_a_failure_says_where_the_paragraph_stands():
+    for paragraph, _, _, heading in laws_of(Suite):
+        place, _, line = where(paragraph, heading).partition(": ")[2].rpartition(":")
+        assert re.fullmatch(rf"#+ {re.escape(heading)}", Path(place).read_text().splitlines()[int(line) - 1])
 
 
 def sections(page):

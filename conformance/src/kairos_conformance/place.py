@@ -67,10 +67,8 @@ class Place:
 
     def on(self, side: str) -> Place:
         """Return the same place, to be used on a side; generated laws try less on the second one."""
-        if side == self.side:
-            return self
-        second = side == "asyncio" and "sync" in self.chosen
-        return evolve(self, side=side, profile=self.profile.second() if second else self.profile)
+        profile = self.profile if side == "sync" else self.profile.second()
+        return self if side == self.side else evolve(self, side=side, profile=profile)
 
     def backend_sides(self) -> tuple[str, ...]:
         """Return the sides that the backend has: that ``kairos_open_async`` exists is the declaration."""
