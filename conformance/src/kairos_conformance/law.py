@@ -110,6 +110,8 @@ def law(sentence: str, paragraph: str, heading: str, *, once: bool = False) -> C
             if any(isinstance(value, Absent) for value in given.values()):
                 return
             for number, side in enumerate(place.sides()[: 1 if once else None]):
+                if number and not place.profile.on_second(test.__name__, given.get("kind")):
+                    continue
                 if number:
                     given |= {name: new() for name, new in FRESH.items() if name in given}
                 place.log.begin()
