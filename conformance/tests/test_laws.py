@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from kairos_conformance import Suite
-from kairos_conformance.law import laws_of, link
+from kairos_conformance.law import laws_of, link, where
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -43,16 +43,54 @@ def test_every_law_s_paragraph_is_in_the_documentation():
         assert anchor in known[page], f"{test}: {page} has no heading {heading!r}"
 
 
-def test_every_paragraph_of_the_documentation_has_a_law():
-    """What is written and held by no law is listed here, with what holds it."""
-    elsewhere = {
-        "plan": "kairos-core: it tells of plugins, not of the backend",
-        "errors": "each error in the law that raises it",
-        "empty-rows": "every history, and test_unknown",
-    }
-    held = {link(p, h).partition("#")[2] for p, _, _, h in laws_of(Suite) if p != "contract"}
-    numbered = {a for a in anchors(DOCS / "semantics.md") if re.match(r"\d", a)}
-    assert set(anchors(DOCS / "semantics.md")) - held - numbered - set(elsewhere) == set()
+def test_a_failure_says_where_the_paragraph_stands():
+    for paragraph, _, _, heading in laws_of(Suite):
+        place, _, line = where(paragraph, heading).partition(": ")[2].rpartition(":")
+        assert re.fullmatch(rf"#+ {re.escape(heading)}", Path(place).read_text().splitlines()[int(line) - 1])
+
+
+def sections(page):
+    """Return heading -> text, of those that have text."""
+    parts = re.split(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)[1:]
+    found = {heading: " ".join(text.split()) for heading, text in zip(parts[::2], parts[1::2], strict=True)}
+    return {heading: text for heading, text in found.items() if text}
+
+
+def held():
+    """Return heading -> [(sentence, what holds it)] of the page that lists what holds each sentence."""
+    table = {}
+    for part in re.split(r"^## ", (DOCS / "held.md").read_text(), flags=re.MULTILINE)[1:]:
+        heading, *lines = part.splitlines()
+        rows = re.findall(r"^\| (.*) \| (`.*`) \|$", "\n".join(lines[3:]), flags=re.MULTILINE)
+        table[heading] = [(sentence, re.findall("`(.*?)`", by)) for sentence, by in rows]
+    return table
+
+
+def test_every_sentence_of_the_semantics_is_in_the_table_and_nothing_else():
+    told = {heading: " ".join(sentence for sentence, _ in rows) for heading, rows in held().items()}
+    assert told == sections(DOCS / "semantics.md")
+
+
+def test_a_row_of_the_table_is_one_sentence():
+    for rows in held().values():
+        for sentence, _ in rows:
+            plain = re.sub(r"`.*?`", "x", sentence)
+            assert not re.search(r"[a-z)]\. [A-Z]", plain), f"two sentences: {sentence}"
+
+
+def test_every_sentence_is_held_by_laws_or_by_tests_that_are_there():
+    laws, files = {test for _, _, test, _ in laws_of(Suite)}, DOCS.parent
+    for rows in held().values():
+        for sentence, by in rows:
+            assert by, f"nothing holds: {sentence}"
+            for one in by:
+                assert one in laws or (files / one).is_file(), f"{one} is not there, for: {sentence}"
+
+
+def test_every_law_holds_a_sentence():
+    """Laws of the contract, and of what is a matter of the Storage, hold sentences of another page."""
+    cited = {one for rows in held().values() for _, by in rows for one in by}
+    assert {test for paragraph, _, test, _ in laws_of(Suite) if paragraph != "contract"} - cited == set()
 
 
 def test_the_documentation_lists_every_law():

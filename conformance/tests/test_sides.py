@@ -2,7 +2,9 @@
 
 import pytest
 
-from kairos_conformance.law import law
+from kairos_conformance import Suite
+from kairos_conformance.kinds import KINDS
+from kairos_conformance.law import law, laws_of
 from kairos_conformance.laws.asynchronous import AsyncioLaws
 from kairos_conformance.place import Place
 from kairos_conformance.profiles import PROFILES
@@ -26,10 +28,10 @@ class TestSides(Suite):
 @pytest.mark.parametrize(
     ("url", "chosen", "expected"),
     [
-        ("memory://sides", ("sync", "asyncio"), [("sync", 15), ("asyncio", 5)]),
-        ("memory://sides", ("sync",), [("sync", 15)]),
-        ("memory://sides", ("asyncio",), [("asyncio", 15)]),
-        ("plain://sides", ("sync", "asyncio"), [("sync", 15)]),
+        ("memory://sides", ("sync", "asyncio"), [("sync", 10), ("asyncio", 3)]),
+        ("memory://sides", ("sync",), [("sync", 10)]),
+        ("memory://sides", ("asyncio",), [("asyncio", 3)]),
+        ("plain://sides", ("sync", "asyncio"), [("sync", 10)]),
     ],
 )
 def test_a_law_is_tried_on_the_sides_that_the_suite_asks_for_and_the_backend_has(url, chosen, expected):
@@ -57,7 +59,20 @@ def run(pytester, sides, url, laws):
 def test_the_laws_about_coroutines_are_not_applicable_where_only_the_sync_side_is_asked_for(pytester):
     code, printed = run(pytester, ("sync",), "memory://sides", " or ".join(COROUTINES))
     assert code == 0, printed
-    assert "5 laws: 1 held, 0 Unsupported as declared, 4 not applicable (not on the asyncio side)" in printed
+    assert f"{len(COROUTINES)} laws: 1 held, 0 Unsupported as declared, " in printed
+    assert f"{len(COROUTINES) - 1} not applicable (not on the asyncio side)" in printed
+
+
+def test_the_quick_profile_tries_each_law_for_two_kinds_on_the_second_side_and_ci_for_all():
+    laws = [test for _, _, test, _ in laws_of(Suite)]
+    quick, ci = (
+        [[kind for kind in KINDS if PROFILES[name].on_second(law, kind)] for law in laws]
+        for name in ("quick", "ci")
+    )
+    assert {len(kinds) for kinds in quick} == {2, 5}
+    assert {tuple(kinds) for kinds in ci} == {KINDS}
+    assert all(sum(kind in kinds for kinds in quick) > len(laws) / 5 for kind in KINDS)
+    assert set(KINDS) == set(quick[laws.index("test_histories")])
 
 
 COROUTINES = [
@@ -73,6 +88,6 @@ def test_a_side_that_the_backend_does_not_have_is_no_green_run(pytester):
 
 @pytest.mark.parametrize("sides", [(), ("async",), "sync"])
 def test_what_is_no_side_is_refused_by_name(pytester, sides):
-    code, printed = run(pytester, repr(sides), "memory://sides", "test_copies")
+    code, printed = run(pytester, repr(sides), "memory://sides", "test_copies and whole")
     assert code == 1, printed
     assert f"the suite's sides are {sides!r}; they can be" in printed

@@ -120,6 +120,7 @@ def _option(text: str) -> tuple[str, Any]:
 
 def _new(arguments: list[str]) -> int:
     """Make a project for a new backend."""
+    from .law import page
     from .project import BadName, create
 
     parser = argparse.ArgumentParser(
@@ -136,7 +137,7 @@ def _new(arguments: list[str]) -> int:
     print(
         f"{folder.name}/ is made. What comes next:\n"
         f"  cd {folder.name} && pip install -e . kairos-conformance && pytest -x\n"
-        "Each law that fails says what the storage has still to do; docs/storage-contract.md is the tour."
+        f"Each law that fails says what the storage has still to do; the tour is {page('storage-contract.md')}"
     )
     return 0
 

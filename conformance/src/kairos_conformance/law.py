@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -24,6 +25,8 @@ __all__ = [
     "law_of",
     "laws_of",
     "link",
+    "page",
+    "where",
 ]
 
 MARKER = (
@@ -107,6 +110,8 @@ def law(sentence: str, paragraph: str, heading: str, *, once: bool = False) -> C
             if any(isinstance(value, Absent) for value in given.values()):
                 return
             for number, side in enumerate(place.sides()[: 1 if once else None]):
+                if number and not place.profile.on_second(test.__name__, given.get("kind")):
+                    continue
                 if number:
                     given |= {name: new() for name, new in FRESH.items() if name in given}
                 place.log.begin()
@@ -154,6 +159,23 @@ def link(paragraph: str, heading: str) -> str:
     """
     page = "storage-contract" if paragraph == "contract" else "semantics"
     return f"docs/{page}.md#{heading.lower().replace(' ', '-')}"
+
+
+def page(name: str) -> Path:
+    """Return where a page of the documentation lies on this machine: in the package, or in its checkout."""
+    here = Path(__file__).resolve()
+    folders = (here.parent / "docs", here.parents[3] / "docs")
+    return next((folder / name for folder in folders if (folder / name).is_file()), Path("docs", name))
+
+
+def where(paragraph: str, heading: str) -> str:
+    """Return where a reader finds what a law holds a backend to: the section, its heading, and ``path:line``."""
+    name = "storage-contract.md" if paragraph == "contract" else "semantics.md"
+    found, line = page(name), 1
+    if found.is_file():
+        headings = [text.lstrip("#").strip() for text in found.read_text("utf-8").splitlines()]
+        line = headings.index(heading) + 1
+    return f"{paragraph} {heading}: {found}:{line}"
 
 
 def law_of(item: pytest.Item) -> tuple[str, str, str] | None:

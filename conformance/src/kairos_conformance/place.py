@@ -9,7 +9,7 @@ from typing import Any, cast
 from attrs import Factory, define, evolve
 
 import kairos
-from kairos.errors import InvalidType, Unsupported
+from kairos.errors import BackendNotFound, InvalidType, Unsupported
 from kairos.plugins import open_storage
 from kairos.storage import Capabilities, Storage
 
@@ -49,6 +49,8 @@ class Place:
         What the law did.
     chosen
         The sides that the suite asks for.
+    driverless
+        Whether the asyncio side lacks a driver, which is an extra of the backend's that is not installed.
     """
 
     target: Any
@@ -59,15 +61,14 @@ class Place:
     loop: Loop = Factory(Loop)
     log: Log = Factory(Log)
     chosen: tuple[str, ...] = SIDES
+    driverless: bool = False
     _capabilities: dict[str, Capabilities] = Factory(dict)
     _sides: tuple[str, ...] = ()
 
     def on(self, side: str) -> Place:
         """Return the same place, to be used on a side; generated laws try less on the second one."""
-        if side == self.side:
-            return self
-        second = side == "asyncio" and "sync" in self.chosen
-        return evolve(self, side=side, profile=self.profile.second() if second else self.profile)
+        profile = self.profile if side == "sync" else self.profile.second()
+        return self if side == self.side else evolve(self, side=side, profile=profile)
 
     def backend_sides(self) -> tuple[str, ...]:
         """Return the sides that the backend has: that ``kairos_open_async`` exists is the declaration."""
@@ -89,6 +90,9 @@ class Place:
         try:
             self.on("asyncio").opened("count", {"kit_declares": {"step": 1}}).close()
         except Unsupported:
+            return False
+        except BackendNotFound:
+            self.driverless = True
             return False
         except InvalidType:
             if isinstance(self.target, str):
@@ -120,16 +124,15 @@ class Place:
         *,
         tz: str = "UTC",
         clock: Callable[[], float] | None = None,
+        defaults: bool = False,
         **more: Any,
     ) -> kairos.Timeseries:
-        """Open a timeseries that the caller closes; on the asyncio side one that is driven."""
-        keywords: dict[str, Any] = {
-            "type": kind,
-            "intervals": intervals,
-            "tz": tz,
-            **self.options_for(kind),
-            **more,
-        }
+        """Open a timeseries that the caller closes; on the asyncio side one that is driven.
+
+        With ``defaults`` neither the kind nor the zone is said.
+        """
+        said = {} if defaults else {"type": kind, "tz": tz}
+        keywords: dict[str, Any] = {"intervals": intervals, **said, **self.options_for(kind), **more}
         api = "Timeseries" if self.side == "sync" else "AsyncTimeseries"
         number = self.log.opening(api, keywords, clock)
         if clock is not None:

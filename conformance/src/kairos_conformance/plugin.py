@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .kinds import KINDS
-from .law import INAPPLICABLE, MARKER, UNDECLARED, Outcome, law_of, link
+from .law import INAPPLICABLE, MARKER, UNDECLARED, Outcome, law_of, where
 from .profiles import PROFILES, VARIABLE
 from .report import table
 
@@ -98,7 +98,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
     law = law_of(item)
     if law is not None and report.failed:
         sentence, paragraph, heading = law
-        report.sections.append(("kairos law", f"{sentence}\n{paragraph}, {link(paragraph, heading)}"))
+        report.sections.append(("kairos law", f"{sentence}\n{where(paragraph, heading)}"))
         place = getattr(item, "funcargs", {}).get("place")
         if report.when == "call" and place is not None:
             report.sections.append(("kairos script", _script(place)))

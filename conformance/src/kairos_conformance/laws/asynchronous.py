@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable, Coroutine, Generator
 from functools import partial
+from inspect import isasyncgen, iscoroutine
 from itertools import count
 from types import coroutine
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import pytest
 
 import kairos
-from kairos.errors import Closed, Unsupported
+from kairos.errors import BackendNotFound, Closed, Unsupported
 
 from ..law import INAPPLICABLE, UNDECLARED, Absent, law
 from ..moments import Clock
@@ -23,12 +24,14 @@ from .concurrency import batches_of, check_batches
 
 __all__ = ["AsyncioLaws"]
 
-MANY = 1_000
-"""How many coroutines insert at once."""
+MANY = 10
+"""How many coroutines insert at once, for each that a profile's writers write: 1,000 and more from ci on."""
 
 POINTS = 200
 """At how many awaits one short call is cancelled at most."""
 
+
+DRIVERLESS = "no driver for asyncio installed"
 
 Coroutines = Absent | None
 """Present, or noted as absent."""
@@ -42,7 +45,17 @@ class AsyncioLaws(Laws):
         """Let a law be about the asyncio side; absent where the backend has none, or the suite leaves it out."""
         if "asyncio" not in place.chosen:
             return Absent(request, INAPPLICABLE, "not on the asyncio side")
-        return None if "asyncio" in place.sides() else Absent(request, UNDECLARED, "asyncio")
+        if "asyncio" in place.sides():
+            return None
+        if place.driverless:
+            return Absent(request, INAPPLICABLE, DRIVERLESS)
+        return Absent(request, UNDECLARED, "asyncio")
+
+    @pytest.fixture
+    def declared(self, request: pytest.FixtureRequest, place: Place) -> bool | Absent:
+        """Tell whether the backend has an asyncio side; absent where its driver for asyncio is not installed."""
+        has = "asyncio" in place.backend_sides()
+        return Absent(request, INAPPLICABLE, DRIVERLESS) if place.driverless else has
 
     @law(
         "asyncio is declared by its hook: without it AsyncTimeseries opens as Unsupported",
@@ -50,9 +63,9 @@ class AsyncioLaws(Laws):
         "Opening",
         once=True,
     )
-    def test_asyncio_declared(self, place: Place, kind: str, undeclared: Undeclared) -> None:
+    def test_asyncio_declared(self, place: Place, kind: str, declared: bool, undeclared: Undeclared) -> None:
         """Open with AsyncTimeseries, or see it refused."""
-        if "asyncio" in place.backend_sides():
+        if declared:
             place.on("asyncio").opened(kind, ONE.specs).close()
             return
         undeclared("asyncio")
@@ -77,6 +90,9 @@ class AsyncioLaws(Laws):
             await unopened.close()
             never = place.asynchronous(kind, ONE.specs, clock=clock)
             await never.close()
+            nobody = kairos.AsyncTimeseries("kit-nobody://there", intervals=ONE.specs)
+            with pytest.raises(BackendNotFound):  # a wrong target is found at opening
+                await nobody.open()
             for ts in (unopened, never):
                 with pytest.raises(Closed):
                     await ts.insert(tag, value)
@@ -85,6 +101,40 @@ class AsyncioLaws(Laws):
 
         with refused(TypeError, ValueError):
             place.asynchronous(kind, {"kit_minute": {"step": 0.5}})
+        place.loop.run(main())
+
+    @law(
+        "Every method is awaited, plan and close too; iterate is an async generator",
+        "§7",
+        "Coroutines",
+        once=True,
+    )
+    def test_every_method_is_awaited(
+        self, place: Place, kind: str, clock: Clock, tag: str, coroutines: Coroutines
+    ) -> None:
+        """Call each, and look at what it gives."""
+        value = place.samples(kind, 1)[0]
+
+        async def main() -> None:
+            async with place.asynchronous(kind, ONE.specs, clock=clock) as ts:
+                calls: dict[str, tuple[Any, ...]] = {
+                    "insert": (tag, value),
+                    "bulk_insert": ({None: {tag: [value]}},),
+                    "get": (tag, "kit_minute"),
+                    "series": (tag, "kit_minute"),
+                    "list": (),
+                    "properties": (tag,),
+                    "plan": ("kit_minute",),
+                    "delete": (tag,),
+                    "delete_all": (),
+                    "close": (),
+                }
+                assert isasyncgen(ts.iterate(tag, "kit_minute")), "iterate is no async generator"
+                for method, arguments in calls.items():
+                    call = getattr(ts, method)(*arguments)
+                    assert iscoroutine(call), f"{method} is not awaited"
+                    await call
+
         place.loop.run(main())
 
     @pytest.fixture
@@ -152,9 +202,11 @@ class AsyncioLaws(Laws):
         for row in place.loop.run(main()):
             check_batches(place, kind, row, batches)
 
+        number = MANY * place.profile.writes
+
         async def many() -> Any:
             async with place.asynchronous("count", ONE.specs, clock=clock) as ts:
-                await asyncio.gather(*(ts.insert(tag, 1, NOW) for _ in range(MANY)))
+                await asyncio.gather(*(ts.insert(tag, 1, NOW) for _ in range(number)))
                 total = (await ts.get(tag, "kit_minute", timestamp=NOW))[NOW]
                 async for _ in ts.iterate(tag, "kit_minute"):
                     break  # whoever leaves early leaves nothing behind
@@ -162,7 +214,7 @@ class AsyncioLaws(Laws):
                 return total
 
         if kind == "count":
-            assert place.loop.run(many()) == MANY
+            assert place.loop.run(many()) == number
 
     @law("Sync and async handles on one place see each other's writes", "§1, §7", "Coroutines", once=True)
     def test_both_sides(

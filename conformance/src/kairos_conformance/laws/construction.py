@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from attrs import evolve
 
+import kairos
 from kairos.errors import Closed, SchemaMismatch
 
 from ..configurations import Configuration
@@ -17,7 +22,7 @@ from ..kinds import KINDS
 from ..law import INAPPLICABLE, Absent, law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, ONE, Laws, refused
+from .base import BOTH, NOW, ONE, Laws, opening, refused
 
 __all__ = ["ConstructionLaws"]
 
@@ -28,6 +33,21 @@ LAYOUTS = (
     ({"step": "daily"}, {"step": 86_400}),
     ({"step": "monthly", "resolution": "daily"}, {"step": "monthly", "resolution": "weekly"}),
 )
+
+SPELLINGS: tuple[tuple[dict[str, Any], ...], ...] = (
+    ({"step": 3_600}, {"step": "3600"}, {"step": "1h"}, {"step": timedelta(hours=1)}),
+    ({"step": "1d"}, {"step": 86_400}, {"step": "24h"}),
+    ({"step": 604_800}, {"step": "1w"}, {"step": "7d"}),
+    ({"step": "1m"}, {"step": "30d"}, {"step": timedelta(days=30)}),
+    ({"step": "1y"}, {"step": "365d"}),
+    ({"step": 60}, {"step": 60, "resolution": 60}, {"step": 60, "resolution": "60"}),
+    ({"step": "daily", "resolution": "daily"}, {"step": "daily"}),
+    ({"step": 60, "steps": None, "resolution": None}, {"step": 60}),
+)
+"""Several ways to say one interval. A resolution that is the step itself is none."""
+
+LEFT = 6
+"""How many open files are no leak: a pool may keep some, and threads come and go."""
 
 
 class ConstructionLaws(Laws):
@@ -76,6 +96,46 @@ class ConstructionLaws(Laws):
         for call in calls:
             with pytest.raises(Closed):
                 call()
+
+    @pytest.fixture
+    def open_files(self, request: pytest.FixtureRequest) -> Callable[[], int] | Absent:
+        """Give a function that counts the process's open files and sockets; absent where the system can't tell."""
+        if not os.path.isdir("/dev/fd"):
+            return Absent(request, INAPPLICABLE, "no /dev/fd")
+        return lambda: len(os.listdir("/dev/fd"))
+
+    @law(
+        "What a URL opens is released by close(), not when the handle is forgotten",
+        "§1",
+        "Target and closing",
+    )
+    def test_released(self, place: Place, clock: Clock, tag: str, open_files: Callable[[], int]) -> None:
+        """Open, use and close handles one after the other, keep them, and count files and sockets."""
+        opened = opening(place, "count", repr({"kit_minute": {"step": 60}}))
+        place.log.own = [
+            "import os; from kairos import Timeseries",
+            "def use():",
+            f"    with {opened} as ts: ts.insert({tag!r}, 1, 0)",
+            "    return ts",
+            "first, before = use(), len(os.listdir('/dev/fd'))",
+            f"closed = [use() for _ in range({2 * LEFT})]",
+            f"assert len(os.listdir('/dev/fd')) < before + {LEFT}",
+        ]
+
+        def use() -> kairos.Timeseries:
+            with place.open("count", ONE.specs, clock=clock) as handle:
+                handle.insert(tag, 1)
+                assert handle.delete(tag) == 1
+            return handle
+
+        closed = [use()]
+        before = open_files()
+        closed += [use() for _ in range(2 * LEFT)]
+        for _ in range(50):  # a driver's threads may take a moment
+            if open_files() < before + LEFT:
+                return
+            place.loop.run(asyncio.sleep(0.1))
+        raise AssertionError(f"{len(closed)} closed handles hold {open_files() - before} more files than one")
 
     @law(
         "Closing a handle leaves the caller's client, and other handles, at work", "§1", "Target and closing"
@@ -199,6 +259,9 @@ class ConstructionLaws(Laws):
         interval = f"kit_layout{tag}"
         value = place.samples(kind, 1)[0]
         with place.open(kind, {interval: here}, clock=clock) as ours:
+            assert ours.list() == []  # who reads, records nothing
+            assert list(ours.iterate(tag, interval)) == []
+            assert ours.delete(tag) == 0
             early = place.opened(kind, {interval: there}, clock=clock)
             with early:
                 ours.insert(tag, value)
@@ -251,5 +314,42 @@ class ConstructionLaws(Laws):
     )
     def test_bad_intervals(self, place: Place, intervals: dict[str, Any]) -> None:
         """Open with each."""
-        with refused(TypeError, ValueError):
+        name = next(iter(intervals), "intervals").partition("\0")[0]
+        with refused(TypeError, ValueError, match=name or "interval ''"):
             place.opened("series", intervals)
+
+    @law("The type is series and the zone UTC unless the caller says otherwise", "§1", "Intervals")
+    def test_defaults(self, place: Place, clock: Clock, tag: str) -> None:
+        """Open without a type and a zone, and with them."""
+        specs = {f"kit_default{tag}": {"step": "daily"}}
+        values = place.samples("series", 2)
+        with (
+            closing(place.opened("series", specs, clock=clock, defaults=True)) as ours,
+            place.open("series", specs, clock=clock) as told,
+        ):
+            for value in values:
+                ours.insert(tag, value)
+            told.insert(tag, values[0], NOW - 43_201)  # the day before, in UTC
+            rows = [row for _, row in told.iterate(tag, f"kit_default{tag}")]
+            assert list(map(len, rows)) == [1, 2]
+            assert [row for _, row in ours.iterate(tag, f"kit_default{tag}")] == rows
+            assert ours.delete_all() == 1
+
+    @law(
+        "Every way to say a step says the same step; a resolution that is the step is none", "§1", "Intervals"
+    )
+    @pytest.mark.parametrize("number", range(len(SPELLINGS)))
+    def test_spellings(self, place: Place, clock: Clock, tag: str, number: int) -> None:
+        """Write with each, and read with each what all have written."""
+        name = f"kit_said{tag}"
+        first, *others = SPELLINGS[number]
+        with place.open("count", {name: first}, clock=clock) as ours:
+            ours.insert(tag, 1)
+            for times, spec in enumerate(others, 2):
+                with place.open("count", {name: spec}, clock=clock) as theirs:
+                    theirs.insert(tag, 1)
+                    ((start, total),) = theirs.get(tag, name).items()
+                    assert total == times
+                    assert list(theirs.iterate(tag, name)) == [(start, total)]
+                assert ours.get(tag, name) == {start: total}
+            assert ours.delete_all() == 1

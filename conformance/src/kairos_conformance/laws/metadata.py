@@ -44,11 +44,12 @@ class MetadataLaws(Laws):
             for name in names:
                 pair.insert(name, place.samples(kind, 2))
                 pair.insert(name, place.samples(kind, 1), 0)
-            for name in names:
-                pair.delete(name)
+            for number, name in enumerate(names):
+                pair.delete(name)  # says whether an earlier one took it along
                 pair.delete(name)
                 pair.listed(tag)
-                pair.check(names)
+                if number in (0, 4, len(names) - 1):
+                    pair.check(names)
 
     @law("Inserting after a delete starts from nothing", "§6", "Deleting")
     def test_insert_after_delete(self, place: Place, kind: str, clock: Clock, tag: str) -> None:

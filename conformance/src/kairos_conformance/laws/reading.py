@@ -22,6 +22,7 @@ from ..moments import Clock
 from ..pair import Pair
 from ..place import Place
 from ..stages import Stages
+from ..transforms import NAMES
 from .base import BOTH, KEPT, NOW, ONE, Laws, refused
 
 __all__ = ["ReadingLaws"]
@@ -69,6 +70,9 @@ STAGES = (
     Stages(transform=[]),
     Stages(transform={}),
 )
+
+
+FETCH_TO_COLLAPSE = ("fetch", "process_row", "condense", "join_rows", "collapse")
 
 
 class ReadingLaws(Laws):
@@ -134,6 +138,26 @@ class ReadingLaws(Laws):
             joined = list(pair.handle.iterate([tag, tag + "b"], "kit_page_fine", condense=True))
             assert [start for start, _ in joined] == [120 * n for n in range(PAGES[-1] // 2 + 1)]
             pair.delete(tag)
+
+    @law(
+        "iterate reads page by page: what is written far ahead of it, it sees",
+        "§5",
+        "iterate",
+    )
+    def test_walk_sees_what_is_written_ahead(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Begin to walk over 10,001 buckets, and write to the last one."""
+        end = 60 * 10_000
+        values = place.samples(kind, 2)
+        with place.open(kind, ONE.specs, clock=clock) as handle:
+            for at in (0, end):
+                handle.insert(tag, values[0], at)
+            walk = iter(handle.iterate(tag, "kit_minute"))
+            assert next(walk)[0] == 0
+            handle.insert(tag, values[1], end)
+            (row,) = handle.get(tag, "kit_minute", timestamp=end).values()
+            *_, last = walk
+            assert last == (end, row), "it had read 10,000 buckets ahead"
+            handle.delete(tag)
 
     @law(
         "series takes two ends, one and steps, or none; steps 0 is the default: the interval's, else 1",
@@ -241,6 +265,71 @@ class ReadingLaws(Laws):
                             assert other == native, f"{more} of {name!r} over {base} gives another answer"
             pair.delete(tag)
             pair.delete(tag + "b")
+
+    @law(
+        "True, False and None are the native fetch, process_row, join_rows; False and None no condense, no collapse",
+        "§5",
+        "Stages",
+    )
+    def test_true_false_and_none(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Give each to each stage, alone and all together."""
+        meanings: dict[str, tuple[bool | None, ...]] = {
+            "fetch": (True, False, None),
+            "process_row": (True, False, None),
+            "join_rows": (True, False, None),
+            "condense": (False, None),
+            "collapse": (False, None),
+        }
+        every: dict[str, Any] = dict.fromkeys(meanings, False)
+        with place.pair(kind, BOTH, clock) as pair:
+            self._write_two_names(place, pair, kind, tag)
+            for interval in BOTH.specs:
+                for name in (tag, [tag, tag + "b"]):
+                    native = pair.handle.series(name, interval, end=NOW, steps=2)
+                    assert pair.handle.series(name, interval, end=NOW, steps=2, **every) == native
+                    for stage, values in meanings.items():
+                        for value in values:
+                            got = pair.handle.series(name, interval, end=NOW, steps=2, **{stage: value})
+                            assert got == native, f"{stage}={value} is not the default"
+            pair.delete(tag)
+            pair.delete(tag + "b")
+
+    @law("A process_row of the caller's replaces the native one, and its read_func", "§5", "Stages")
+    def test_process_row_replaces_read_func(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
+        """Read with both, and the same without read_func."""
+
+        def wrap(value: Any) -> Any:
+            return ("read", value)
+
+        several = {"name": [tag, tag + "b"], "join_rows": custom_join_rows}
+        with (
+            place.pair(kind, BOTH, clock) as raw,
+            place.open(kind, BOTH.specs, clock=clock, read_func=wrap) as handle,
+        ):
+            self._write_two_names(place, raw, kind, tag)
+            for interval in BOTH.specs:
+                for more in ({"name": tag}, several):
+                    stage: dict[str, Any] = {"process_row": custom_process_row, **more}
+                    span: dict[str, Any] = {"interval": interval, "end": NOW, "steps": 2}
+                    expected = raw.handle.series(**span, **stage)
+                    assert handle.series(**span, **stage) == expected
+            raw.delete(tag)
+            raw.delete(tag + "b")
+
+    @law("plan tells who provides each stage: the call, a plugin, the kind or the backend", "§6", "plan")
+    def test_plan(self, place: Place, kind: str, clock: Clock) -> None:
+        """Ask without and with stages of the caller's own."""
+        own = {"process_row": custom_process_row, "collapse": custom_collapse}
+        with place.open(kind, BOTH.specs, clock=clock, plugins=False) as handle:
+            for interval in BOTH.specs:
+                native, ours = handle.plan(interval), handle.plan(interval, **own)
+                assert list(native) == [*FETCH_TO_COLLAPSE, "transform"]
+                assert native["fetch"].startswith("backend ")
+                assert {native[stage] for stage in FETCH_TO_COLLAPSE[1:]} == {f"kind {kind}"}
+                assert {stage for stage in FETCH_TO_COLLAPSE if ours[stage] == "call"} == set(own)
+                assert set(native["transform"]) >= set(NAMES) - {"first", "last"}
+            with pytest.raises(UnknownInterval):
+                handle.plan("kit_unknown")
 
     @law(
         "Native condense and join are one merge, by time and then by name; a repeated name counts each time",

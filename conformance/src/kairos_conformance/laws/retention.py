@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -120,6 +121,39 @@ class RetentionLaws(Laws):
                 pair.insert(name, place.samples(kind, 1), NOW)
                 pair.check([name])
                 pair.delete(name)
+
+    @law("The clock is read once a call, also by a walk of many pages", "§4", "The clock")
+    def test_the_clock_is_read_once(self, place: Place, kind: str, tag: str) -> None:
+        """Count the looks at it."""
+        looks: list[int] = []
+
+        def clock() -> int:
+            looks.append(NOW)
+            return NOW
+
+        value = place.samples(kind, 1)[0]
+        names = [tag, tag + "b"]
+        with place.open(kind, KEPT.specs, clock=clock) as handle:
+            calls: dict[str, Callable[[], Any]] = {
+                "insert": lambda: handle.insert(tag, value),
+                "insert with copies": lambda: handle.insert(tag, [value, value], intervals=2),
+                "bulk_insert": lambda: handle.bulk_insert(
+                    {None: {tag: [value]}, NOW: {tag + "b": [value]}, 0: {tag: [value]}}
+                ),
+                "get": lambda: handle.get(names, "kit_two", condense=True),
+                "series": lambda: handle.series(names, "kit_three", steps=5),
+                "iterate": lambda: list(handle.iterate(names, "kit_always")),
+                "list": lambda: handle.list(),
+                "properties": lambda: handle.properties(tag),
+                "delete": lambda: handle.delete(tag),
+                "delete_all": lambda: handle.delete_all(),
+            }
+            if not place.native(kind):
+                calls["expire"] = lambda: handle.expire()
+            for what, call in calls.items():
+                looks.clear()
+                call()
+                assert len(looks) == 1, f"{what} looked at the clock {len(looks)} times"
 
     @law("iterate reads the clock at its first item", "§4", "The clock")
     def test_iterate_reads_the_clock_late(self, place: Place, kind: str, clock: Clock, tag: str) -> None:

@@ -15,7 +15,7 @@ from ..configurations import CONFIGURATIONS, Configuration, utc
 from ..law import law
 from ..moments import Clock
 from ..place import Place
-from .base import BOTH, ONE, Laws, refused
+from .base import BOTH, KEPT, NOW, ONE, Laws, refused
 
 __all__ = ["TimeLaws"]
 
@@ -161,6 +161,14 @@ class TimeLaws(Laws):
             with refused(ValueError, TypeError):
                 handle.insert(tag, value, 2**63 - 60, 10)
             assert handle.list() == []
+            ends = (-(2**63) // 60 + 1) * 60, (2**63 - 1) // 60 * 60
+            for end in ends:
+                handle.insert(tag, value, end)
+                assert list(handle.get(tag, f"kit_wide{tag}", timestamp=end)) == [end]
+            assert handle.properties(tag) == {
+                f"kit_wide{tag}": dict(zip(("first", "last"), ends, strict=True))
+            }
+            assert handle.delete_all() == 1
 
     @law("Over 10 million buckets in one series call is an error", "§2", "series")
     def test_too_many_buckets(self, place: Place, kind: str, clock: Clock, tag: str) -> None:
@@ -183,6 +191,13 @@ class TimeLaws(Laws):
                 with refused(TypeError, ValueError):
                     handle.bulk_insert({0: {tag: [value]}}, intervals=copies)
                 assert tag not in handle.list()
+        if kind == "count" and place.native(kind):  # else each copy is stored, which takes its time
+            three = {"kit_three": KEPT.specs["kit_three"]}
+            with place.open(kind, three, clock=clock) as handle:
+                for copies, at in ((-100_000, NOW), (100_000, NOW - 60 * 100_000)):
+                    written = handle.insert(tag, value, at, copies)
+                    assert (written.stored, written.dropped) == (3, 99_998)
+                handle.delete(tag)
 
     @law(
         "Keys of answers are the starts of buckets, as int, whatever form the time was given in",

@@ -131,6 +131,11 @@ class TransformLaws(Laws):
                 for name in set(NAMES) - set(works) - {"first", "last"}:
                     with refused(TypeError, ValueError, match="read_func"):
                         pair.handle.get(tag, "kit_minute", transform=name)
+            own = {
+                "process_row": lambda row: [3, 5] if kind == "series" else {3, 5} if kind == "set" else {4: 2}
+            }
+            got = pair.handle.get(tag, "kit_minute", transform=["mean", "sum"], **own)
+            assert got == {NOW: {"mean": 4, "sum": 8}}, "process_row gives numbers, also on a text store"
             pair.delete(tag)
         if values:
             with place.pair(kind, ONE, clock, read_func=float) as pair:

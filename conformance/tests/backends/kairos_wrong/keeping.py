@@ -1,5 +1,6 @@
 """Wrong retention, deleting, layouts, closing, and several writers."""
 
+import os
 import threading
 import time
 from copy import copy
@@ -35,6 +36,12 @@ class ExpireEverywhere(Plain):
     def expire(self, scope, names):
         lowest = min((first for first in scope.values() if first is not None), default=None)
         super().expire({i: scope.get(i, lowest) for _, i, _ in self.place.cells}, names)
+
+
+@wrong("test_released")
+class FilesStayOpen(Plain):
+    def ready(self):
+        os.open(os.devnull, os.O_RDONLY)
 
 
 @wrong("test_writing_to_the_dead")

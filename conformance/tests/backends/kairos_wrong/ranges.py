@@ -119,3 +119,9 @@ class WritesOfManyNamesAreSentAgain(Plain):
     def write(self, batch):
         for _ in range(1 + any(len(write.rows) > 2 for write in batch.writes)):
             super().write(batch)
+
+
+@wrong("test_the_ends_of_time")
+class BucketsAsFloats(Plain):
+    def add(self, interval, name, cell, payload):
+        super().add(interval, name, (int(float(cell[0])), cell[1]), payload)

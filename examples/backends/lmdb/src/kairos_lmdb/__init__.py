@@ -13,6 +13,7 @@ from kairos import hookimpl, rows
 from kairos.kinds import whole
 from kairos.storage import KINDS, Capabilities, Reply, Storage, Values
 
+VALUES = frozenset({int, float, str, bytes, bool})
 _turn, _open = Lock(), {}  # LMDB wants a file opened once in a process: path -> [environment, users]
 
 
@@ -31,19 +32,12 @@ class LmdbStorage(Storage):
 
     capabilities = Capabilities(
         kinds=KINDS,
-        values=Values(
-            types=frozenset({int, float, str, bytes, bool}), text=False, int_range=None, max_bytes=None
-        ),
+        values=Values(types=VALUES, text=False, int_range=None, max_bytes=None),
         max_name_bytes=1 << 16,
         expiry=dict.fromkeys(KINDS, "manual"),
-        float_counts=True,
-        checked_totals=True,
-        atomic_batch=True,
-        shared=True,
+        **dict.fromkeys(("float_counts", "checked_totals", "atomic_batch", "shared"), True),
+        **dict.fromkeys(("write_options", "folds", "transforms"), frozenset()),
         custom_fetch=False,
-        write_options=frozenset(),
-        folds=frozenset(),
-        transforms=frozenset(),
     )
 
     def __init__(self, path, config):
@@ -68,25 +62,23 @@ class LmdbStorage(Storage):
         with self.env.begin(write=True) as txn:  # an error aborts all of it
             for write in batch.writes:
                 for name, payload in write.rows.items():
-                    where = self._rows(write.interval, name) + number(write.i)
+                    where = key(b"r", self.kind, write.interval, name) + number(write.i)
                     where += b"" if write.r is None else number(write.r)
                     found = txn.get(where)
                     row = None if found is None else rows.loads(self.kind, found)
                     txn.put(where, rows.dumps(self.kind, rows.add(self.kind, row, payload)))
-                    txn.put(self._name(write.interval, name), name.encode())
+                    txn.put(key(b"n", self.kind, write.interval) + key(b"", name), name.encode())
 
     def read(self, request):
         data = {}
         with self.env.begin() as txn:
             for name in request.names:
                 buckets = data[name] = {}
-                where = self._rows(request.interval, name)
+                where = key(b"r", self.kind, request.interval, name)
                 for found, value in self._range(txn, where, request.first, request.last + 1):
                     i, *r = (n - 2**63 for n in struct.unpack(f">{len(found) // 8 - 2}Q", found[17:]))
                     row = rows.loads(self.kind, value)
-                    buckets.setdefault(i, {})[r[0] if r else None] = (
-                        whole(row) if self.kind == "count" else row
-                    )
+                    buckets.setdefault(i, {})[(*r, None)[0]] = whole(row) if self.kind == "count" else row
         return Reply(data)
 
     def names(self, scope):
@@ -95,12 +87,10 @@ class LmdbStorage(Storage):
         return {name for i, name in known if self.span(name, i, scope[i])}
 
     def span(self, name, interval, at_least):
-        where = self._rows(interval, name)
+        where = key(b"r", self.kind, interval, name)
         with self.env.begin() as txn, txn.cursor() as cursor:
-            if not cursor.set_range(where + (b"" if at_least is None else number(at_least))):
-                return None
-            first = cursor.key()
-            if not first.startswith(where):
+            begin = where + (b"" if at_least is None else number(at_least))
+            if not cursor.set_range(begin) or not (first := cursor.key()).startswith(where):
                 return None
             if not (cursor.set_range(where + b"\xff" * 9) and cursor.prev()):
                 cursor.last()
@@ -111,15 +101,15 @@ class LmdbStorage(Storage):
         with self.env.begin(write=True) as txn:
             for interval in scope:
                 for name in names:
-                    self._remove(txn, self._rows(interval, name), None)
-                    txn.delete(self._name(interval, name))
+                    self._remove(txn, key(b"r", self.kind, interval, name), None)
+                    txn.delete(key(b"n", self.kind, interval) + key(b"", name))
         return len(live)
 
     def expire(self, scope, names):
         with self.env.begin(write=True) as txn:
             for interval, first in scope.items():
                 for name in self._names(txn, interval) if names is None else names:
-                    self._remove(txn, self._rows(interval, name), first)
+                    self._remove(txn, key(b"r", self.kind, interval, name), first)
 
     def layouts(self):
         with self.env.begin() as txn:
@@ -127,21 +117,14 @@ class LmdbStorage(Storage):
 
     def record_layouts(self, layouts, options):
         with self.env.begin(write=True) as txn:
-            for interval, text in layouts.items():
-                where = key(b"l", self.kind) + key(b"", interval)
-                txn.put(where, json.dumps([interval, text]).encode(), overwrite=False)
+            for i, text in layouts.items():
+                txn.put(key(b"l", self.kind) + key(b"", i), json.dumps([i, text]).encode(), overwrite=False)
         return {interval: text for interval, text in self.layouts().items() if interval in layouts}
 
     def forget_layouts(self, intervals):
         with self.env.begin(write=True) as txn:
             for interval in intervals:
                 txn.delete(key(b"l", self.kind) + key(b"", interval))
-
-    def _rows(self, interval, name):
-        return key(b"r", self.kind, interval, name)
-
-    def _name(self, interval, name):
-        return key(b"n", self.kind, interval) + key(b"", name)
 
     def _names(self, txn, interval):
         return [value.decode() for _, value in self._range(txn, key(b"n", self.kind, interval))]

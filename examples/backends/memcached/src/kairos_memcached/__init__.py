@@ -12,6 +12,8 @@ from kairos import hookimpl, rows
 from kairos.kinds import whole
 from kairos.storage import KINDS, Capabilities, Reply, Storage, Values
 
+VALUES = frozenset({int, float, str, bytes, bool})
+
 
 class MemcachedStorage(Storage):
     """Rows of one timeseries in memcached.
@@ -22,19 +24,12 @@ class MemcachedStorage(Storage):
 
     capabilities = Capabilities(
         kinds=KINDS,
-        values=Values(
-            types=frozenset({int, float, str, bytes, bool}), text=False, int_range=None, max_bytes=64 << 10
-        ),
+        values=Values(types=VALUES, text=False, int_range=None, max_bytes=64 << 10),
         max_name_bytes=1024,
         expiry=dict.fromkeys(KINDS, "manual"),
-        float_counts=True,
-        checked_totals=True,
-        atomic_batch=False,
-        shared=True,
-        custom_fetch=False,
-        write_options=frozenset(),
-        folds=frozenset(),
-        transforms=frozenset(),
+        **dict.fromkeys(("float_counts", "checked_totals", "shared"), True),
+        **dict.fromkeys(("atomic_batch", "custom_fetch"), False),
+        **dict.fromkeys(("write_options", "folds", "transforms"), frozenset()),
     )
 
     def __init__(self, url, config):
@@ -58,9 +53,7 @@ class MemcachedStorage(Storage):
             new = [name for i, name in items if i == interval]
             self._change(self._key("names", interval), lambda known, new=new: {**known, **dict.fromkeys(new)})
         for (interval, name), payloads in items.items():
-            self._change(
-                self._rows(interval, name), lambda item, payloads=payloads: self._added(item, payloads)
-            )
+            self._change(self._rows(interval, name), lambda item, more=payloads: self._added(item, more))
 
     def _added(self, item, payloads):
         for cell, payload in payloads:
@@ -97,9 +90,7 @@ class MemcachedStorage(Storage):
             for name in self._known(interval) if names is None else names:
                 self._change(
                     self._rows(interval, name),
-                    lambda item, first=first: {
-                        c: row for c, row in item.items() if int(c.split()[0]) >= first
-                    },
+                    lambda item, first=first: {c: item[c] for c in item if int(c.split()[0]) >= first},
                 )
 
     def layouts(self):
@@ -110,9 +101,7 @@ class MemcachedStorage(Storage):
         return {interval: recorded[interval] for interval in layouts}
 
     def forget_layouts(self, intervals):
-        self._change(
-            self._key("layouts"), lambda known: {i: t for i, t in known.items() if i not in intervals}
-        )
+        self._change(self._key("layouts"), lambda old: {i: t for i, t in old.items() if i not in intervals})
 
     def _key(self, *parts):
         return blake2b(json.dumps([self.url.path, self.kind, *parts]).encode()).hexdigest()
@@ -132,11 +121,10 @@ class MemcachedStorage(Storage):
 
     def _live(self, interval, names, first):
         items = self._many(interval, names) if names else {}
-        return [
-            n
-            for n, item in items.items()
-            if any(first is None or i >= first for (i, _), _ in self._cells(item))
-        ]
+        last = {
+            name: max((i for (i, _), _ in self._cells(item)), default=None) for name, item in items.items()
+        }
+        return [name for name, i in last.items() if i is not None and (first is None or i >= first)]
 
     def _cells(self, item):
         for cell, text in item.items():
@@ -151,12 +139,8 @@ class MemcachedStorage(Storage):
             changed = change(dict(item))
             if changed == item:
                 return item
-            text = json.dumps(changed)
-            if (
-                self.client.add(key, text, noreply=False)
-                if token is None
-                else self.client.cas(key, text, token)
-            ):
+            put, *more = (self.client.add,) if token is None else (self.client.cas, token)
+            if put(key, json.dumps(changed), *more, noreply=False):
                 return changed
 
 
