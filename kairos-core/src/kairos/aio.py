@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import Any, Self, TypeVar
 
 from .errors import Closed
 from .handle import UNSET, Handle, Settings, closed, insert_value, stage_call
@@ -16,6 +16,11 @@ from .storage import AsyncStorage, Capabilities, Read, Reply
 from .writes import Written
 
 __all__ = ["AsyncTimeseries"]
+
+T = TypeVar("T")
+
+MANY = 500
+"""With more buckets than that, reading them and making the answer are two turns of the loop."""
 
 
 class AsyncTimeseries:
@@ -132,7 +137,8 @@ class AsyncTimeseries:
     ) -> Written:
         """Write ``{timestamp: {name: [values]}}``: see :meth:`kairos.Timeseries.bulk_insert`."""
         storage, handle = await self._open()
-        batch, written = handle.writer.bulk_insert(inserts, self._clock(), intervals, write_options)
+        steps = handle.writer.bulk_steps(inserts, self._clock(), intervals, write_options)
+        batch, written = await _unhurried(steps)
         if batch.writes:
             if handle.recorded != handle.epoch or write_options:
                 await self._record(storage, handle, write_options)
@@ -289,4 +295,19 @@ class AsyncTimeseries:
 
 
 async def _reply(storage: AsyncStorage, query: Query) -> Reply:
-    return Reply({}) if query.request is None else await storage.read(query.request)
+    if query.request is None:
+        return Reply({})
+    reply = await storage.read(query.request)
+    if any(len(buckets) > MANY for buckets in reply.data.values()):
+        await asyncio.sleep(0)  # others run before the answer is made of them
+    return reply
+
+
+async def _unhurried(steps: Generator[None, None, T]) -> T:
+    """Take steps, and let the loop run between them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        await asyncio.sleep(0)

@@ -22,6 +22,10 @@ from .values import ColumnType
 __all__ = ["KIND_TABLES", "KindTable"]
 
 
+def _go_on() -> None:
+    """Without an event loop there is nobody to be let run."""
+
+
 class KindTable(ABC):
     """Writes and reads the table of one kind."""
 
@@ -36,6 +40,7 @@ class KindTable(ABC):
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         self.table = table
+        self.rest: Callable[[], None] = _go_on
         self._dialect = dialect
         self._bind, self._result, self._key = column.bind, column.result, column.key
         self._rows = dialect.rows

@@ -58,10 +58,17 @@ class LiteralWriter:
             text = ",".join([self._row] * (len(few) // size)) % values
             return f"{self._head}{text}{self._plain_tail if plain else self._tail}", None
         merge = self._merge if len(batches) > 1 else None
-        found = by_columns(kind.groups(batches), self._width, self._key, merge)
+        groups = kind.groups(batches)
+        rest = kind.rest if len(groups) > _FEW else _go_on
+        rest()
+        found = by_columns(groups, self._width, self._key, merge)
+        rest()
         plain = self._fraction and all(not any(columns[-1]) for _, columns in found)
         tail = self._plain_tail if plain else self._tail
-        texts = [self._head + piece + tail for piece in _pieces(map(_row_texts, found), self._most)]
+        texts = []
+        for piece in _pieces(map(_row_texts, found), self._most):
+            texts.append(self._head + piece + tail)
+            rest()
         if len(texts) == 1:
             return texts[0], None
 
@@ -71,6 +78,10 @@ class LiteralWriter:
             committing()
 
         return store
+
+
+def _go_on() -> None:
+    return None
 
 
 def _around(

@@ -61,14 +61,19 @@ class ArrayWriter:
             n = len(few) // size
             return self._text(n), few if n == 1 else flatten(sorted(zip(*[iter(few)] * size, strict=True)))
         merge = self._merge if len(batches) > 1 else None
-        found = by_columns(kind.groups(batches), self._width, self._key, merge)
+        groups = kind.groups(batches)
+        rest = kind.rest if len(groups) > _FEW else _go_on
+        rest()
+        found = by_columns(groups, self._width, self._key, merge)
         count = sum(len(columns[0]) for _, columns in found)
         if count <= _FEW:
             rows = [(*group, *row) for group, columns in found for row in zip(*columns, strict=True)]
             return self._text(count), flatten(rows)
         if self._changes is None and len(found) * _RUN < count <= _MOST and _are_buckets(found):
             return self._run(found)
+        rest()
         texts = self._column_texts(found)
+        rest()
         plain = self._fraction and all(not any(columns[-1]) for _, columns in found)
         if plain:
             texts.pop()
@@ -171,6 +176,10 @@ class ArrayWriter:
                 if not plain or name != "fraction"
             },
         )
+
+
+def _go_on() -> None:
+    return None
 
 
 def _are_buckets(found: Found) -> bool:

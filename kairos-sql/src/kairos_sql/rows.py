@@ -33,6 +33,9 @@ Row = tuple[Any, ...]
 class Rows(Protocol):
     """What a writer asks of a kind: see :class:`kairos_sql.kinds.KindTable`."""
 
+    rest: Callable[[], None]
+    """To be called between two parts of long work: on an event loop others run then."""
+
     def groups(self, batches: Sequence[Batch]) -> Groups:
         """Return the rows of batches; of several for one key the last is the latest."""
 
