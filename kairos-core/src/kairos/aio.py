@@ -122,7 +122,7 @@ class AsyncTimeseries:
     async def insert(
         self, name: str, value: Any = UNSET, timestamp: Any = None, intervals: int = 0, **write_options: Any
     ) -> Written:
-        """Write one value, or each of a list, tuple, set or frozenset: see :meth:`kairos.Timeseries.insert`."""
+        """Write one value, or each of a list, tuple, set or frozenset; see :meth:`kairos.Timeseries.insert`."""
         storage, handle = await self._open()
         value = insert_value(handle.settings.kind, value)
         batch, written = handle.writer.insert(name, value, timestamp, self._clock(), intervals, write_options)
@@ -135,7 +135,9 @@ class AsyncTimeseries:
     async def bulk_insert(
         self, inserts: Mapping[Any, Mapping[str, Any]], intervals: int = 0, **write_options: Any
     ) -> Written:
-        """Write ``{timestamp: {name: [values]}}``: see :meth:`kairos.Timeseries.bulk_insert`."""
+        """Write ``{timestamp: {name: [values]}}``: like the same inserts one by one, in fewer writes; see
+        :meth:`kairos.Timeseries.bulk_insert`.
+        """
         storage, handle = await self._open()
         steps = handle.writer.bulk_steps(inserts, self._clock(), intervals, write_options)
         batch, written = await _unhurried(steps)
@@ -158,7 +160,7 @@ class AsyncTimeseries:
         join_rows: Any = None,
         condensed: Any = UNSET,
     ) -> dict[int, Any]:
-        """Return one interval bucket: see :meth:`kairos.Timeseries.get`."""
+        """Return one interval bucket; see :meth:`kairos.Timeseries.get`."""
         storage, handle = await self._open()
         call = stage_call(transform, fetch, process_row, condense, join_rows, None, condensed)
         query = handle.reader.get(name, interval, timestamp, self._clock(), call)
@@ -180,7 +182,7 @@ class AsyncTimeseries:
         collapse: Any = None,
         condensed: Any = UNSET,
     ) -> dict[int, Any]:
-        """Return a range of interval buckets: see :meth:`kairos.Timeseries.series`."""
+        """Return a range of interval buckets, with an entry for each; see :meth:`kairos.Timeseries.series`."""
         storage, handle = await self._open()
         call = stage_call(transform, fetch, process_row, condense, join_rows, collapse, condensed)
         query = handle.reader.series(name, interval, start, end, steps, self._clock(), call)
@@ -198,7 +200,9 @@ class AsyncTimeseries:
         join_rows: Any = None,
         condensed: Any = UNSET,
     ) -> AsyncIterator[tuple[int, Any]]:
-        """Yield ``(start, row)`` from the first to the last bucket with data: see :meth:`kairos.Timeseries.iterate`."""
+        """Yield ``(start, row)`` from the first to the last bucket with data, in constant memory; see
+        :meth:`kairos.Timeseries.iterate`.
+        """
         _, handle = await self._open()
         call = stage_call(transform, fetch, process_row, condense, join_rows, None, condensed)
         pages: Pages = handle.reader.iterate(name, interval, call)(self._clock())
@@ -250,7 +254,9 @@ class AsyncTimeseries:
             handle.epoch += 1
 
     async def expire(self, name: str | None = None) -> None:
-        """Remove the dead buckets of a name, or of all names: see :meth:`kairos.Timeseries.expire`."""
+        """Remove the dead buckets of a name, or of all names, where the backend's expiry is manual; see
+        :meth:`kairos.Timeseries.expire`.
+        """
         storage, handle = await self._open()
         handle.check_expire()
         names = None if name is None else [handle.reader.name(name)]
