@@ -47,7 +47,9 @@ def declared(url: str, kind: str, options: dict[str, Any]) -> Capabilities:
 
 
 def does_asyncio(url: str, options: dict[str, Any]) -> bool:
-    """Tell whether a backend has an asyncio side."""
+    """Tell whether a backend has an asyncio side, with a driver of its own choice."""
+    scheme, rest = url.split("://")
+    url = f"{scheme if 'cluster' in scheme else scheme.partition('+')[0]}://{rest}"
     try:
         resolve(url, make_config(url, "count", INTERVALS, None, None, options), None, asynchronous=True)
     except Unsupported:

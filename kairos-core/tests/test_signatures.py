@@ -47,6 +47,24 @@ def test_methods_of_async_timeseries_are_coroutines_and_iterate_is_an_async_gene
     assert is_async(method)
 
 
+@pytest.mark.parametrize("name", sorted(methods(Timeseries)))
+def test_docstrings_of_async_timeseries_are_those_of_timeseries_or_point_to_them(name: str) -> None:
+    whole = inspect.getdoc(getattr(Timeseries, name)) or ""
+    first, *more = whole.split("\n\n")
+    wanted = " ".join(first.split())
+    if more:
+        wanted = f"{wanted.removesuffix('.')}; see :meth:`kairos.Timeseries.{name}`."
+    assert " ".join((getattr(AsyncTimeseries, name).__doc__ or "").split()) == wanted != ""
+
+
+def test_properties_have_the_same_docstrings() -> None:
+    for name, own in vars(Timeseries).items():
+        if isinstance(own, property) and not name.startswith("_"):
+            assert (getattr(AsyncTimeseries, name).__doc__ or "").startswith(
+                (own.__doc__ or "").removesuffix(".")
+            )
+
+
 def test_both_facades_have_the_same_properties() -> None:
     def properties(cls: type) -> set[str]:
         return {n for n, v in vars(cls).items() if isinstance(v, property) and not n.startswith("_")}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Self
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from typing import Any, Self, TypeVar
 
 from .errors import Closed
 from .handle import UNSET, Handle, Settings, closed, insert_value, stage_call
@@ -16,6 +16,11 @@ from .storage import AsyncStorage, Capabilities, Read, Reply
 from .writes import Written
 
 __all__ = ["AsyncTimeseries"]
+
+T = TypeVar("T")
+
+MANY = 500
+"""With more buckets than that, reading them and making the answer are two turns of the loop."""
 
 
 class AsyncTimeseries:
@@ -117,7 +122,7 @@ class AsyncTimeseries:
     async def insert(
         self, name: str, value: Any = UNSET, timestamp: Any = None, intervals: int = 0, **write_options: Any
     ) -> Written:
-        """Write one value, or each of a list, tuple, set or frozenset: see :meth:`kairos.Timeseries.insert`."""
+        """Write one value, or each of a list, tuple, set or frozenset; see :meth:`kairos.Timeseries.insert`."""
         storage, handle = await self._open()
         value = insert_value(handle.settings.kind, value)
         batch, written = handle.writer.insert(name, value, timestamp, self._clock(), intervals, write_options)
@@ -130,9 +135,12 @@ class AsyncTimeseries:
     async def bulk_insert(
         self, inserts: Mapping[Any, Mapping[str, Any]], intervals: int = 0, **write_options: Any
     ) -> Written:
-        """Write ``{timestamp: {name: [values]}}``: see :meth:`kairos.Timeseries.bulk_insert`."""
+        """Write ``{timestamp: {name: [values]}}``: like the same inserts one by one, in fewer writes; see
+        :meth:`kairos.Timeseries.bulk_insert`.
+        """
         storage, handle = await self._open()
-        batch, written = handle.writer.bulk_insert(inserts, self._clock(), intervals, write_options)
+        steps = handle.writer.bulk_steps(inserts, self._clock(), intervals, write_options)
+        batch, written = await _unhurried(steps)
         if batch.writes:
             if handle.recorded != handle.epoch or write_options:
                 await self._record(storage, handle, write_options)
@@ -152,7 +160,7 @@ class AsyncTimeseries:
         join_rows: Any = None,
         condensed: Any = UNSET,
     ) -> dict[int, Any]:
-        """Return one interval bucket: see :meth:`kairos.Timeseries.get`."""
+        """Return one interval bucket; see :meth:`kairos.Timeseries.get`."""
         storage, handle = await self._open()
         call = stage_call(transform, fetch, process_row, condense, join_rows, None, condensed)
         query = handle.reader.get(name, interval, timestamp, self._clock(), call)
@@ -174,7 +182,7 @@ class AsyncTimeseries:
         collapse: Any = None,
         condensed: Any = UNSET,
     ) -> dict[int, Any]:
-        """Return a range of interval buckets: see :meth:`kairos.Timeseries.series`."""
+        """Return a range of interval buckets, with an entry for each; see :meth:`kairos.Timeseries.series`."""
         storage, handle = await self._open()
         call = stage_call(transform, fetch, process_row, condense, join_rows, collapse, condensed)
         query = handle.reader.series(name, interval, start, end, steps, self._clock(), call)
@@ -192,7 +200,9 @@ class AsyncTimeseries:
         join_rows: Any = None,
         condensed: Any = UNSET,
     ) -> AsyncIterator[tuple[int, Any]]:
-        """Yield ``(start, row)`` from the first to the last bucket with data: see :meth:`kairos.Timeseries.iterate`."""
+        """Yield ``(start, row)`` from the first to the last bucket with data, in constant memory; see
+        :meth:`kairos.Timeseries.iterate`.
+        """
         _, handle = await self._open()
         call = stage_call(transform, fetch, process_row, condense, join_rows, None, condensed)
         pages: Pages = handle.reader.iterate(name, interval, call)(self._clock())
@@ -244,7 +254,9 @@ class AsyncTimeseries:
             handle.epoch += 1
 
     async def expire(self, name: str | None = None) -> None:
-        """Remove the dead buckets of a name, or of all names: see :meth:`kairos.Timeseries.expire`."""
+        """Remove the dead buckets of a name, or of all names, where the backend's expiry is manual; see
+        :meth:`kairos.Timeseries.expire`.
+        """
         storage, handle = await self._open()
         handle.check_expire()
         names = None if name is None else [handle.reader.name(name)]
@@ -289,4 +301,19 @@ class AsyncTimeseries:
 
 
 async def _reply(storage: AsyncStorage, query: Query) -> Reply:
-    return Reply({}) if query.request is None else await storage.read(query.request)
+    if query.request is None:
+        return Reply({})
+    reply = await storage.read(query.request)
+    if any(len(buckets) > MANY for buckets in reply.data.values()):
+        await asyncio.sleep(0)  # others run before the answer is made of them
+    return reply
+
+
+async def _unhurried(steps: Generator[None, None, T]) -> T:
+    """Take steps, and let the loop run between them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        await asyncio.sleep(0)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 from attrs import define, field
 
@@ -18,6 +18,11 @@ __all__ = ["MAX_COPIES", "Writer", "Written"]
 
 MAX_COPIES = 100_000
 _TIMESTAMP_OF_BULK = "a timestamp of bulk_insert({timestamp: {name: [values]}})"
+
+STEP = 2_000
+"""After so many values and names the planning of a bulk lets others run, on an event loop."""
+
+T = TypeVar("T")
 
 
 class Written(NamedTuple):
@@ -91,6 +96,12 @@ class Writer:
         self, inserts: Any, now: float, intervals: Any, options: Mapping[str, Any]
     ) -> tuple[Batch, Written]:
         """Return the batch of a ``bulk_insert``: one payload for each touched name and bucket."""
+        return finished(self.bulk_steps(inserts, now, intervals, options))
+
+    def bulk_steps(
+        self, inserts: Any, now: float, intervals: Any, options: Mapping[str, Any]
+    ) -> Generator[None, None, tuple[Batch, Written]]:
+        """Do the same in steps of a millisecond or so: between two of them an event loop may run."""
         copies = _check_copies(intervals)
         self._check_options(options)
         if not isinstance(inserts, Mapping):
@@ -104,7 +115,11 @@ class Writer:
         stored = dropped = 0
         max_bytes, add, prepare = self.capabilities.max_name_bytes, self.rules.add, self._prepare
         known: dict[Any, str] = {}
+        work = 0
         for timestamp, by_name in inserts.items():
+            if work > STEP:
+                work = 0
+                yield
             moment = second if timestamp is None else to_second(timestamp, _TIMESTAMP_OF_BULK)
             slots = self._slots(moment, copies, second)
             if not isinstance(by_name, Mapping):
@@ -127,11 +142,15 @@ class Writer:
                     items += count
             if items and not (parts and parts[-1][1] is payloads):
                 parts.append((slots.live, payloads))
+            work += items + len(by_name)
             stored += items * len(slots.live)
             dropped += items * slots.dead
-        return Batch(self._joined(parts), now, options), Written(stored, dropped)
+        writes = yield from self._joined(parts)
+        return Batch(writes, now, options), Written(stored, dropped)
 
-    def _joined(self, parts: Sequence[tuple[tuple[Slot, ...], dict[str, Any]]]) -> list[Write]:
+    def _joined(
+        self, parts: Sequence[tuple[tuple[Slot, ...], dict[str, Any]]]
+    ) -> Generator[None, None, list[Write]]:
         """Return one write for each bucket; parts stay in their order."""
         by_slot: dict[Slot, list[dict[str, Any]]] = {}
         for live, payloads in parts:
@@ -139,14 +158,20 @@ class Writer:
                 by_slot.setdefault(slot, []).append(payloads)
         writes = []
         add = self.rules.add
+        work = 0
         for slot, found in by_slot.items():
+            if work > STEP:
+                work = 0
+                yield
             rows = found[0]
             if len(found) > 1:
                 rows = {}
                 for payloads in found:
                     for name, payload in payloads.items():
                         rows[name] = add(rows.get(name), payload)
+                    work += len(payloads)
             writes.append(Write(*slot, rows))
+        yield
         for shared in {id(write.rows): write.rows for write in writes}.values():
             self._check_totals(shared.values())
         return writes
@@ -221,6 +246,15 @@ class Writer:
         if not copies:  # copies may be many: not worth keeping
             self._recent = (now, slots)
         return slots
+
+
+def finished(steps: Generator[None, None, T]) -> T:
+    """Take all steps at once."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
 
 
 def _check_copies(intervals: Any) -> int:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import define
-from sqlalchemy.util import greenlet_spawn
+from sqlalchemy.util import await_only, greenlet_spawn
 
 from kairos.storage import AsyncStorage, Batch, Capabilities, Read, Reply, Scope
 
@@ -36,6 +36,11 @@ class GreenletStorage(SQLStorage):
         assert isinstance(connections, GreenletConnections)
         return connections.errands
 
+    def ready(self) -> None:
+        """Look at the engine; plan long writes in parts."""
+        super().ready()
+        self._statements.rows.rest = _rest
+
     def store(self, batches: Sequence[Batch]) -> Sequence[Exception | None]:
         """Store batches in one transaction; alone, each for itself, if one of them is refused. Return their errors."""
         try:
@@ -51,6 +56,10 @@ class GreenletStorage(SQLStorage):
 
 def _nothing() -> None:
     return None
+
+
+def _rest() -> None:
+    await_only(asyncio.sleep(0))
 
 
 @define(eq=False)

@@ -14,7 +14,7 @@ from kairos.kinds import whole
 from kairos.storage import Batch, Buckets, Write
 
 from .dialects import Dialect, Rules
-from .rows import Change, Columns, Groups, Statement, Store, pieces
+from .rows import Change, Columns, Groups, Statement, Store, go_on, pieces
 from .schema_names import NO_RESOLUTION
 from .statements import Prepared, bound
 from .values import ColumnType
@@ -40,6 +40,7 @@ class KindTable(ABC):
 
     def __init__(self, table: sa.Table, column: ColumnType, dialect: Dialect) -> None:
         self.table = table
+        self.rest: Callable[[], None] = go_on
         self._dialect = dialect
         self._bind, self._result, self._key = column.bind, column.result, column.key
         self._rows = dialect.rows

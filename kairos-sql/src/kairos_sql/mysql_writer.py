@@ -13,7 +13,18 @@ from sqlalchemy.engine import Dialect
 from kairos.storage import Batch
 
 from .dialects import Rules
-from .rows import Change, Memo, Rows, Statement, Store, by_columns, flatten, positions, without_fractions
+from .rows import (
+    Change,
+    Memo,
+    Rows,
+    Statement,
+    Store,
+    by_columns,
+    flatten,
+    go_on,
+    positions,
+    without_fractions,
+)
 from .statements import bound
 from .texts import literal, literals
 
@@ -60,10 +71,14 @@ class LiteralWriter:
             return f"{self._head}{text}{self._plain_tail if plain else self._tail}", None
         merge = self._merge if len(batches) > 1 else None
         found = by_columns(kind, batches, self._width, self._key, merge)
+        rest = kind.rest if len(found) > _FEW else go_on
+        rest()
         plain = self._fraction and without_fractions(found)
         tail = self._plain_tail if plain else self._tail
-        rows = map(_row_texts, found, repeat(Memo(literals)))
-        texts = [self._head + piece + tail for piece in _pieces(rows, self._most)]
+        texts = []
+        for piece in _pieces(map(_row_texts, found, repeat(Memo(literals))), self._most):
+            texts.append(self._head + piece + tail)
+            rest()
         if len(texts) == 1:
             return texts[0], None
 

@@ -21,6 +21,7 @@ from .rows import (
     Store,
     by_columns,
     flatten,
+    go_on,
     pieces,
     positions,
     without_fractions,
@@ -71,13 +72,16 @@ class ArrayWriter:
             return self._text(n), few if n == 1 else flatten(sorted(zip(*[iter(few)] * size, strict=True)))
         merge = self._merge if len(batches) > 1 else None
         found = by_columns(kind, batches, self._width, self._key, merge)
+        rest = kind.rest if len(found) > _FEW else go_on
         count = sum(len(columns[0]) for _, columns in found)
         if count <= _FEW:
             rows = [(*group, *row) for group, columns in found for row in zip(*columns, strict=True)]
             return self._text(count), flatten(rows)
         if self._changes is None and len(found) * _RUN < count <= _MOST and _are_buckets(found):
             return self._run(found)
+        rest()
         texts = self._column_texts(found)
+        rest()
         plain = self._fraction and without_fractions(found)
         if plain:
             texts.pop()

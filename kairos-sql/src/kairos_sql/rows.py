@@ -24,6 +24,7 @@ __all__ = [
     "Writer",
     "by_columns",
     "by_group",
+    "go_on",
     "pieces",
     "without_fractions",
 ]
@@ -49,6 +50,9 @@ Row = tuple[Any, ...]
 class Rows(Protocol):
     """What a writer asks of a kind: see :class:`kairos_sql.kinds.KindTable`."""
 
+    rest: Callable[[], None]
+    """To be called between two parts of long work: on an event loop others run then."""
+
     def groups(self, batches: Sequence[Batch]) -> Groups:
         """Return the rows of batches; of several for one key the last is the latest."""
 
@@ -67,6 +71,10 @@ class Writer(Protocol):
 
     def write(self, kind: Rows, batches: Sequence[Batch]) -> Statement | Store:
         """Return the one statement that stores batches, or what stores them in a transaction."""
+
+
+def go_on() -> None:
+    """Rest where there is no event loop: nobody is to be let run."""
 
 
 def by_group(
