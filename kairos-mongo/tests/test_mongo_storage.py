@@ -311,7 +311,7 @@ def test_a_deadline_beyond_the_calendar_is_never(url, database, timeseries):
 
 
 def test_the_servers_clock_counts_where_it_is_not_this_machines(config):
-    protocol = kairos_open("mongodb://h", config())._protocol
+    protocol = kairos_open("mongodb://h", config()).protocol
     ready = protocol.ready()
     assert isinstance(next(ready), ask.Hello)
     ready.send({"localTime": datetime.now(UTC) + timedelta(hours=2)})

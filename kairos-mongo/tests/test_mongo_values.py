@@ -246,6 +246,6 @@ def test_a_decimal_that_is_not_asked_for_is_refused():
 
 
 def test_decimals_that_are_worth_a_look_at_their_bytes(config):
-    protocol = kairos_open("mongodb://h", config("series", value_type=Decimal))._protocol
+    protocol = kairos_open("mongodb://h", config("series", value_type=Decimal)).protocol
     batch = Batch([Write("minute", 10, None, 900, {"n": [Decimal("1.5")] * 330_000})], 600.0, {})
     assert isinstance(next(protocol.write(batch)), ask.Update)

@@ -140,16 +140,16 @@ def target(request, engine):
 def between(handle, at, other):
     """Let ``other`` happen before the round trip of that number."""
     storage, numbers = storage_of(handle), count()
-    send = storage._send
+    send = storage.send
 
     def hooked(step):
         if next(numbers) == at:
-            storage._send = send
+            storage.send = send
             other()
         return send(step)
 
-    storage._send = hooked
-    return lambda: setattr(storage, "_send", send)
+    storage.send = hooked
+    return lambda: setattr(storage, "send", send)
 
 
 def test_whoever_comes_between_the_round_trips_of_another_all_that_is_there_is_in_the_index(target):

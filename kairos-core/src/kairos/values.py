@@ -66,7 +66,8 @@ def list_checker(values: Values) -> Callable[[list[Any]], list[Any]]:
             kinds = set(map(type, given))
             kind = kinds.pop()
             if not kinds and kind in at_once:
-                if kind is float and all(map(math.isfinite, given)):
+                # a sum that is finite has no other summands; one that is not may have overflowed
+                if kind is float and (math.isfinite(sum(given)) or all(map(math.isfinite, given))):
                     return list(map(repr, given)) if text else given
                 if kind is int and (bounds is None or (bounds[0] <= min(given) and max(given) <= bounds[1])):
                     return list(map(_digits, given)) if text else given

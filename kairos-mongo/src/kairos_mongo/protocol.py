@@ -15,6 +15,7 @@ from typing import Any
 from pymongo.errors import OperationFailure, PyMongoError
 
 from kairos.errors import InvalidType, SchemaMismatch, show
+from kairos.sansio import StorageProtocol
 from kairos.storage import Batch, Buckets, Read, Reply, Scope
 
 from . import requests as ask
@@ -35,7 +36,7 @@ _KEYS, _MORE_KEYS = 500, 10_000
 """Keys of the index that a list of names looks at first, and then at once."""
 
 
-class Protocol:
+class Protocol(StorageProtocol):
     """The protocol of one timeseries.
 
     Parameters
@@ -97,7 +98,7 @@ class Protocol:
                     )
         return {ids[record["_id"]]: record["layout"] for record in found}
 
-    def record_layouts(self, layouts: Mapping[str, str]) -> Steps[dict[str, str]]:
+    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Steps[dict[str, str]]:
         """Record layouts that are not there yet."""
         updates = []
         for interval, layout in layouts.items():

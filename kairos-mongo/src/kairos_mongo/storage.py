@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any
 
 from pymongo import MongoClient
 
-from kairos.sansio import run
-from kairos.storage import KINDS, Batch, Capabilities, Read, Reply, Scope, Storage, Values
+from kairos.sansio import ProtocolStorage
+from kairos.storage import KINDS, Capabilities, Values
 
 from .driver import Driver
 from .protocol import Protocol
@@ -16,8 +15,6 @@ from .requests import Request
 from .values import MAX_NAME_BYTES
 
 __all__ = ["MongoStorage", "capabilities_of"]
-
-Result = TypeVar("Result")
 
 
 def capabilities_of(values: Values) -> Capabilities:
@@ -38,7 +35,7 @@ def capabilities_of(values: Values) -> Capabilities:
     )
 
 
-class MongoStorage(Storage):
+class MongoStorage(ProtocolStorage):
     """One timeseries in a MongoDB database.
 
     Parameters
@@ -56,53 +53,14 @@ class MongoStorage(Storage):
     def __init__(
         self, protocol: Protocol, driver: Driver, values: Values, client: MongoClient[Any] | None
     ) -> None:
-        self._protocol = protocol
+        self.protocol = protocol
         self._driver = driver
         self._client = client
         self.capabilities = capabilities_of(values)
 
-    def _run(self, protocol: Generator[Request, Any, Result]) -> Result:
-        return run(protocol, self._driver.send)
-
-    def ready(self) -> None:
-        """Connect, and create the indexes that are missing."""
-        self._run(self._protocol.ready())
-
-    def layouts(self) -> Mapping[str, str]:
-        """Return the recorded layouts."""
-        return self._run(self._protocol.layouts())
-
-    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
-        """Record layouts that are not there yet."""
-        return self._run(self._protocol.record_layouts(layouts))
-
-    def forget_layouts(self, intervals: Sequence[str]) -> None:
-        """Remove recorded layouts."""
-        self._run(self._protocol.forget_layouts(intervals))
-
-    def write(self, batch: Batch) -> None:
-        """Store a batch."""
-        self._run(self._protocol.write(batch))
-
-    def read(self, request: Read) -> Reply:
-        """Return the rows of a range."""
-        return self._run(self._protocol.read(request))
-
-    def names(self, scope: Scope) -> Iterable[str]:
-        """Return the names with data."""
-        return self._run(self._protocol.names(scope))
-
-    def span(self, name: str, interval: str, at_least: int | None) -> tuple[int, int] | None:
-        """Return the first and last bucket with data."""
-        return self._run(self._protocol.span(name, interval, at_least))
-
-    def delete(self, names: Sequence[str], scope: Scope) -> int:
-        """Remove names."""
-        return self._run(self._protocol.delete(names, scope))
-
-    def delete_all(self, scope: Scope) -> int:
-        """Remove all names at once."""
-        return self._run(self._protocol.delete_all(scope))
+    def send(self, request: Request) -> Any:
+        """Carry a request out."""
+        return self._driver.send(request)
 
     def close(self) -> None:
         """Close the client that the URL made."""

@@ -10,7 +10,8 @@ import time
 from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from kairos.storage import Batch, Read, Scope
+from kairos.sansio import StorageProtocol
+from kairos.storage import Batch, Read, Reply, Scope
 
 from .catalog import Catalog
 from .deferred import Deferred
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 Steps = Generator[Request | Stream | Fetch, list[Any], Result]
 
 
-class Protocol:
+class Protocol(StorageProtocol):
     """The protocol of one timeseries.
 
     Parameters
@@ -76,16 +77,19 @@ class Protocol:
         yield from self._layouts.forget(intervals)
 
     def write(self, batch: Batch) -> Steps[None]:
-        """Store a batch."""
-        return self._writer.write(batch)
+        """Store a batch, or queue it on the caller's pipeline."""
+        return self._queue(batch) if batch.options else self._writer.write(batch)
 
-    def queue(self, batch: Batch) -> None:
-        """Queue a batch on the caller's pipeline."""
+    def _queue(self, batch: Batch) -> Steps[None]:
         self._deferred.write(batch)
+        yield from ()
 
-    def read(self, request: Read) -> Steps[Mapping[str, Any]]:
+    def read(self, request: Read) -> Steps[Reply]:
         """Return the rows of a range."""
-        return self._reader.read(request) if request.fetch is None else fetch_rows(self._reader, request)
+        reader = self._reader
+        return Reply(
+            (yield from reader.read(request) if request.fetch is None else fetch_rows(reader, request))
+        )
 
     def names(self, scope: Scope) -> Steps[Iterable[str]]:
         """Return the names with data."""

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import redis
 from redis.client import Pipeline
 from redis.cluster import ClusterPipeline, RedisCluster
 
-from kairos.sansio import run
+from kairos.sansio import ProtocolStorage
 from kairos.storage import KINDS as ALL_KINDS
-from kairos.storage import Batch, Capabilities, Read, Reply, Scope, Storage, Values
+from kairos.storage import Capabilities, Values
 
 from .cluster import ClusterLink
 from .fetching import Fetch, fetched
 from .keys import Place
 from .links import Link, Request, ServerLink, Stream, Wait
-from .protocol import Protocol, Steps
+from .protocol import Protocol
 
 __all__ = ["CAPABILITIES", "RedisStorage"]
-
-Result = TypeVar("Result")
 
 CAPABILITIES = Capabilities(
     kinds=ALL_KINDS,
@@ -39,7 +37,7 @@ CAPABILITIES = Capabilities(
 )
 
 
-class RedisStorage(Storage):
+class RedisStorage(ProtocolStorage):
     """One timeseries in Redis.
 
     Parameters
@@ -62,8 +60,6 @@ class RedisStorage(Storage):
         self.place = place
         self._make, self._owned, self._wait = make, owned, wait
         self._link: Link | None = None
-        self._send: Callable[[Request | Stream], list[Any]]
-        self._protocol: Protocol
 
     @property
     def link(self) -> Link:
@@ -77,55 +73,14 @@ class RedisStorage(Storage):
             client = self._make()
             kind = ClusterLink if isinstance(client, RedisCluster) else ServerLink
             self._link = kind(client, self._owned, self._wait)  # type: ignore[arg-type]
-            self._send = self._link.send
-            self._protocol = Protocol(self.place, self._link.spread, (Pipeline, ClusterPipeline))
-        self._run(self._protocol.ready())
+            self.protocol = Protocol(self.place, self._link.spread, (Pipeline, ClusterPipeline))
+        super().ready()
 
-    def _run(self, protocol: Steps[Result]) -> Result:
-        return run(protocol, self._send)  # type: ignore[arg-type]  # a Fetch comes of `read` alone
-
-    def layouts(self) -> Mapping[str, str]:
-        """Return the recorded layouts of our kind."""
-        return self._run(self._protocol.layouts())
-
-    def record_layouts(self, layouts: Mapping[str, str], options: Mapping[str, Any]) -> Mapping[str, str]:
-        """Record layouts that are not there yet."""
-        return self._run(self._protocol.record_layouts(layouts, options))
-
-    def forget_layouts(self, intervals: Sequence[str]) -> None:
-        """Remove recorded layouts."""
-        self._run(self._protocol.forget_layouts(intervals))
-
-    def write(self, batch: Batch) -> None:
-        """Store a batch, or queue it on the caller's pipeline."""
-        if batch.options:
-            self._protocol.queue(batch)
-        else:
-            self._run(self._protocol.write(batch))
-
-    def read(self, request: Read) -> Reply:
-        """Return the rows of a range."""
-        send = self._send if request.fetch is None else self._send_or_fetch
-        return Reply(run(self._protocol.read(request), send))  # type: ignore[arg-type]
-
-    def _send_or_fetch(self, step: Request | Fetch) -> list[Any]:
-        return fetched(self.link.pipeline(), step) if isinstance(step, Fetch) else self._send(step)
-
-    def names(self, scope: Scope) -> Iterable[str]:
-        """Return the names with data."""
-        return self._run(self._protocol.names(scope))
-
-    def span(self, name: str, interval: str, at_least: int | None) -> tuple[int, int] | None:
-        """Return the first and last bucket with data."""
-        return self._run(self._protocol.span(name, interval, at_least))
-
-    def delete(self, names: Sequence[str], scope: Scope) -> int:
-        """Remove names."""
-        return self._run(self._protocol.delete(names, scope))
-
-    def delete_all(self, scope: Scope) -> int:
-        """Remove all names."""
-        return self._run(self._protocol.delete_all(scope))
+    def send(self, request: Request | Stream | Fetch) -> list[Any]:
+        """Send a request, or let the caller's fetch queue what it wants."""
+        if isinstance(request, Fetch):
+            return fetched(self.link.pipeline(), request)
+        return self.link.send(request)
 
     def close(self) -> None:
         """Release what a URL has opened."""
