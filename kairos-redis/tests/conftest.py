@@ -72,9 +72,9 @@ class Writers:
             assert time.monotonic() < deadline, (self.stored, self.errors[-3:])
             time.sleep(0.02)
 
-    def go_on(self):
-        """Wait until every name has been written to again."""
-        before = dict(self.stored)
+    def go_on(self, names=None):
+        """Wait until every name, or every one of some, has been written to again."""
+        before = {name: self.stored[name] for name in names or self.stored}
         self.until(lambda: all(self.stored[name] > before[name] for name in before))
 
     def __exit__(self, *exc_info):
@@ -83,11 +83,11 @@ class Writers:
             thread.join()
         self._handles.close()
 
-    def recover(self):
-        """Wait until there were errors, and all go on after them."""
+    def recover(self, replicas=True):
+        """Wait until there were errors, and all go on after them; without replicas those that wait for none."""
         self.until(lambda: self.errors)
         for _ in range(3):
-            self.go_on()
+            self.go_on(None if replicas else self._loses)
 
     def check(self, totals):
         """Nothing is doubled, and what was acknowledged is there, but for what Redis itself may lose."""

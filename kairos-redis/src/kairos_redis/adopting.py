@@ -17,7 +17,8 @@ from .indexing import Addition, Indexer
 from .keys import IntervalKeys, Place
 from .kinds import KINDS
 from .layouts import Layouts
-from .links import Link, Request
+from .links import Link
+from .requests import Request, answered
 from .storage import RedisStorage
 
 __all__ = ["adopt"]
@@ -134,8 +135,4 @@ def _index(link: Link, indexer: Indexer, found: Sequence[_Bucket]) -> int:
 
 
 def _all(link: Link, commands: list[Command]) -> list[Any]:
-    replies = link.send(Request(commands))
-    for reply in replies:
-        if isinstance(reply, Exception):
-            raise reply
-    return replies
+    return run(answered(commands, writes=False), link.send)

@@ -14,7 +14,7 @@ from kairos.storage import Scope
 from .connections import Command
 from .indexing import EXACT
 from .keys import IntervalKeys, Place
-from .links import Request
+from .requests import Request, answered
 from .scripts import DELETE, refuses_scripts
 
 __all__ = ["Catalog"]
@@ -64,7 +64,7 @@ class Catalog:
         keys = [key for interval in ordered for key in intervals[interval].by_name]
         sizes: list[Command] = [(b"ZCARD", key) for key in keys]
         if not self._few:
-            counts = yield from self._all(sizes, writes=False)
+            counts = yield from answered(sizes, writes=False)
             if max(counts) > NAMES_AT_ONCE or len({key_slot(key) for key in keys}) > 1:
                 return (yield from self._names_by_parts(scope))
         mains, rest, live = keys[:2], keys[2:], scope[main]
@@ -74,7 +74,7 @@ class Catalog:
         dead_at = len(commands)
         commands += [(b"ZDIFF", b"3", key, *reversed(mains), b"WITHSCORES") for key in rest]
         twice: Command = (b"ZINTER", b"2", *mains)
-        replies = yield from self._all([*commands, twice, *sizes], writes=False)
+        replies = yield from answered([*commands, twice, *sizes], writes=False)
         self._few = max(replies[len(commands) + 1 :]) < NAMES_AT_ONCE // 2
         several, single, *dead = replies[:dead_at]
         more: set[bytes] = set()
@@ -83,7 +83,7 @@ class Catalog:
             more.update(name for name, score in _pairs(reply) if first is None or score >= float(first))
         if any(dead):  # not there any more, but perhaps in another interval
             wanted = [name for names in dead for name in names]
-            scores = yield from self._all([(b"ZMSCORE", key, *wanted) for key in rest], writes=False)
+            scores = yield from answered([(b"ZMSCORE", key, *wanted) for key in rest], writes=False)
             for first, own in zip(firsts, scores, strict=True):
                 for name, score in zip(wanted, own, strict=True):
                     if score is not None and (first is None or float(score) >= float(first)):
@@ -99,7 +99,7 @@ class Catalog:
             for key in self.place.intervals[interval].by_name:
                 cursor = b"0"
                 while True:
-                    ((cursor, page),) = yield from self._all(
+                    ((cursor, page),) = yield from answered(
                         [(b"ZSCAN", key, cursor, b"COUNT", b"%d" % PAGE)], writes=False
                     )
                     found.update(
@@ -114,7 +114,7 @@ class Catalog:
         keys, encoded = self.place.intervals[interval], name.encode()
         index, start = keys.buckets + encoded, self._start(encoded, keys)
         ends = [_ends(index, at_least, last=last) for last in (False, True)]
-        low, high, score = yield from self._all(
+        low, high, score = yield from answered(
             [*((*end, b"LIMIT", b"0", b"1") for end in ends), (b"ZSCORE", keys.singles, encoded)],
             writes=False,
         )
@@ -133,7 +133,7 @@ class Catalog:
 
     def _there(self, start: bytes, buckets: Sequence[int]) -> Generator[Request, list[Any], list[int]]:
         """Return those of some buckets that have data."""
-        flags = yield from self._all(
+        flags = yield from answered(
             [(b"EXISTS", b"%b%d" % (start, bucket)) for bucket in buckets], writes=False
         )
         return [bucket for bucket, flag in zip(buckets, flags, strict=True) if flag]
@@ -143,7 +143,7 @@ class Catalog:
         offset = 0
         while True:
             limit = (b"LIMIT", b"%d" % offset, b"%d" % PAGE)
-            (reply,) = yield from self._all([(*end, *limit)], writes=False)
+            (reply,) = yield from answered([(*end, *limit)], writes=False)
             there = yield from self._there(start, list(map(int, reply)))
             if there or not reply:
                 return set(there[:1])
@@ -153,7 +153,7 @@ class Catalog:
         self, index: bytes, start: bytes, at_least: int | None
     ) -> Generator[Request, list[Any], set[int]]:
         """Return the ends where scores are too coarse: by all buckets."""
-        (reply,) = yield from self._all([(b"ZRANGE", index, b"0", b"-1")], writes=False)
+        (reply,) = yield from answered([(b"ZRANGE", index, b"0", b"-1")], writes=False)
         buckets = sorted(bucket for bucket in map(int, reply) if at_least is None or bucket >= at_least)
         found: set[int] = set()
         for ordered in (buckets, buckets[::-1]):
@@ -181,7 +181,7 @@ class Catalog:
             for key in keys.by_name:
                 before: list[bytes] = []
                 while True:
-                    (names,) = yield from self._all(
+                    (names,) = yield from answered(
                         [(b"ZRANGE", key, b"0", b"%d" % (NAMES_TO_DELETE - 1))], writes=False
                     )
                     if not names or names == before:  # the same again: somebody writes faster than we delete
@@ -199,7 +199,7 @@ class Catalog:
         for _ in range(3):  # a writer may add buckets meanwhile; it must not keep us for ever
             if not left:
                 break
-            *indexes, singles = yield from self._all(
+            *indexes, singles = yield from answered(
                 [
                     *((b"ZREVRANGE", keys.buckets + name, b"0", b"-1") for name in left),
                     (b"ZMSCORE", keys.singles, *left),
@@ -285,7 +285,7 @@ class Catalog:
         sets = [
             start + i for name, buckets in pieces for start in (self._start(name, keys),) for i in buckets
         ]
-        replies = yield from self._all([(b"SMEMBERS", key) for key in sets], writes=False)
+        replies = yield from answered([(b"SMEMBERS", key) for key in sets], writes=False)
         return {key: list(reply) for key, reply in zip(sets, replies, strict=True)}
 
     def _start(self, name: bytes, keys: IntervalKeys) -> bytes:
@@ -343,7 +343,7 @@ class Catalog:
                 raise reply
             if reply and (first is None or int(i) >= first):
                 live.add(name)
-        yield from self._all(
+        yield from answered(
             [
                 (b"SREM", self._start(name, keys) + i, *own)
                 for name, part in parts
@@ -353,11 +353,11 @@ class Catalog:
         )
         gone = yield from self._gone(parts, keys)
         indexes = {name: keys.buckets + name for name in gone}
-        yield from self._all([(b"ZREM", indexes[name], *some) for name, some in gone.items() if some])
-        counts = yield from self._all([(b"ZCARD", index) for index in indexes.values()])
+        yield from answered([(b"ZREM", indexes[name], *some) for name, some in gone.items() if some])
+        counts = yield from answered([(b"ZCARD", index) for index in indexes.values()])
         empty = [name for name, count in zip(indexes, counts, strict=True) if not count]
         back = yield from self._forget(gone, empty, keys)
-        flags = yield from self._all(
+        flags = yield from answered(
             [
                 *((b"EXISTS", data) for _, _, _, data, _ in cells),
                 *((b"ZRANGE", indexes[n], b"-1", b"-1") for n in empty),
@@ -370,7 +370,7 @@ class Catalog:
                 back += self._index(keys, name, i)
         for name, last in zip(empty, flags[len(cells) :], strict=True):
             back += [(b"ZADD", keys.names, b"GT", i, name) for i in last]
-        yield from self._all(back)
+        yield from answered(back)
         if request.missed is not None:
             raise request.missed
 
@@ -386,7 +386,7 @@ class Catalog:
         commands: list[Command] = [(b"ZMSCORE", keys.singles, *names), (b"ZREM", keys.singles, *names)]
         commands += [(b"ZREM", keys.names, *empty)] if empty else []
         commands += [self.place.mark()] if self.spread else []
-        scores, *_ = yield from self._all(commands)
+        scores, *_ = yield from answered(commands)
         back: list[Command] = []
         for name, score in zip(names, scores, strict=True):
             i = b"" if score is None else b"%d" % int(float(score))
@@ -401,7 +401,7 @@ class Catalog:
         gone: dict[bytes, list[bytes]] = {name: [] for name, _ in parts}
         wanted = [(name, i) for name, part in parts for i in part]
         if keys.resolved:
-            flags = yield from self._all([(b"EXISTS", self._start(name, keys) + i) for name, i in wanted])
+            flags = yield from answered([(b"EXISTS", self._start(name, keys) + i) for name, i in wanted])
             wanted = [pair for pair, there in zip(wanted, flags, strict=True) if not there]
         for name, i in wanted:
             gone[name].append(i)
@@ -410,16 +410,6 @@ class Catalog:
     def _index(self, keys: IntervalKeys, name: bytes, i: bytes) -> list[Command]:
         """Return plain commands that put a bucket into the index."""
         return [(b"ZADD", keys.buckets + name, i, i), (b"ZADD", keys.names, b"GT", i, name)]
-
-    def _all(self, commands: Sequence[Command], *, writes: bool = True) -> Protocol:
-        """Send commands and return their replies, none of them an error."""
-        if not commands:
-            return []
-        replies = yield Request(commands, writes)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
-        return replies
 
 
 def _slices(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -14,7 +14,8 @@ from redis.exceptions import RedisClusterException
 from kairos.sansio import run
 
 from .connections import Connections, receive
-from .links import Link, Request, Stream, Wait, check_patience, decodes
+from .links import Link
+from .requests import Request, Stream, Wait, check_patience, decodes
 from .rounds import Parcel, Pause, Refresh, Round, Rounds, Step, exchanged
 
 __all__ = ["ClusterLink"]

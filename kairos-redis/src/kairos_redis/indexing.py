@@ -22,7 +22,7 @@ from .connections import Command
 from .keys import IntervalKeys, Place
 from .layouts import Layouts
 from .lifetimes import LONGEST, first_kept, outlive, seconds_to_live
-from .requests import Request
+from .requests import Request, answered
 from .scripts import INDEX, SEVERAL, SINGLE, refuses_scripts
 
 __all__ = ["EXACT", "Addition", "Indexer", "Unit"]
@@ -263,7 +263,7 @@ class Indexer:
             elif isinstance(reply, Exception):
                 raise reply
         if plain:
-            yield from _all(plain)
+            yield from answered(plain)
         more = Addition(promoted=addition.promoted)
         for (keys, command), reply in zip(singles, replies[len(commands) :], strict=True):
             life, pairs = addition.single[keys.singles].ttl, command[6:]
@@ -302,12 +302,6 @@ def _pairs(entry: Sorted) -> Iterator[list[bytes]]:
 
 def _ttl(ttl: int | None) -> bytes:
     return b"0" if ttl is None or ttl > LONGEST else b"%d" % ttl
-
-
-def _all(commands: Sequence[Command]) -> Protocol:
-    for reply in (yield Request(commands, writes=True)):
-        if isinstance(reply, Exception):
-            raise reply
 
 
 def _by_write(unit: Unit) -> int:

@@ -13,7 +13,7 @@ from kairos.storage import Write
 
 from .connections import Command
 from .keys import Place
-from .links import Request
+from .requests import Request
 
 __all__ = ["Differs", "Layouts"]
 

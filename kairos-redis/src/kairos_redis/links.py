@@ -14,7 +14,7 @@ from .connections import Command, Connections, pack, receive
 from .exchanges import Exchange, served, streamed
 from .requests import Request, Stream, Wait, check_patience, decodes
 
-__all__ = ["Link", "Request", "ServerLink", "Stream", "Wait", "check_patience", "decodes"]
+__all__ = ["Link", "ServerLink"]
 
 
 class Link(ABC):

@@ -12,7 +12,7 @@ from kairos.hookspecs import hookimpl
 from kairos.storage import Config
 
 from .keys import Place, check_interval, check_prefix
-from .links import Wait
+from .requests import Wait
 from .storage import RedisStorage
 from .urls import SCHEMES, SYNC, Family, client_for
 

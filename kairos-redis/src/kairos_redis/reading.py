@@ -12,7 +12,7 @@ from kairos.storage import Buckets, Read
 
 from .keys import Place
 from .kinds import KindCodec
-from .links import Request
+from .requests import Request
 
 __all__ = ["Reader"]
 

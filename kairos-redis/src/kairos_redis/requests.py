@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import define, frozen
@@ -12,7 +12,7 @@ from kairos.errors import InvalidValue
 from .connections import Command
 from .errors import NotAcknowledged
 
-__all__ = ["Request", "Stream", "Wait", "check_patience", "decodes"]
+__all__ = ["Request", "Stream", "Wait", "answered", "check_patience", "decodes"]
 
 
 @define
@@ -38,6 +38,17 @@ class Request:
     text: bool = False
     waits: bool = False
     missed: NotAcknowledged | None = None
+
+
+def answered(commands: Sequence[Command], *, writes: bool = True) -> Generator[Request, list[Any], list[Any]]:
+    """Send commands and return their replies; raise the first that is an error."""
+    if not commands:
+        return []
+    replies = yield Request(commands, writes)
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
+    return replies
 
 
 @define

@@ -16,8 +16,9 @@ from kairos.storage import Capabilities, Values
 from .cluster import ClusterLink
 from .fetching import Fetch, fetched
 from .keys import Place
-from .links import Link, Request, ServerLink, Stream, Wait
+from .links import Link, ServerLink
 from .protocol import Protocol
+from .requests import Request, Stream, Wait
 
 __all__ = ["CAPABILITIES", "RedisStorage"]
 
