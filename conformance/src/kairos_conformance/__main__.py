@@ -25,6 +25,13 @@ USAGE = """\
 
 SUITE = "from kairos_conformance.against import TestBackend\n"
 
+WARNINGS = (
+    "error",
+    "ignore::pytest.PytestAssertRewriteWarning",  # this package is imported
+    "ignore:unclosed <socket:ResourceWarning",  # PyMongo's, of a call cancelled while it connects
+)
+"""What pytest does about warnings; whether ``close()`` leaves sockets open is for a law to say, which counts them."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the command line asks for; return the exit code: 0 only if every law held."""
@@ -78,12 +85,8 @@ def _run(arguments: list[str]) -> int:
         Path(folder, "pytest.ini").write_text("[pytest]\n", "utf-8")  # no settings of the working directory's
         Path(folder, "test_backend.py").write_text(SUITE, "utf-8")
         flags = ["-v" if asked.verbose else "-q", "-p", "no:cacheprovider", "--rootdir", folder]
-        flags += [
-            "-W",
-            "error",
-            "-W",
-            "ignore::pytest.PytestAssertRewriteWarning",
-        ]  # this package is imported
+        for warning in WARNINGS:
+            flags += ["-W", warning]
         flags += ["--kairos-profile", asked.profile, *(f"--kairos-kind={kind}" for kind in asked.kind or ())]
         flags += ["-x"] if asked.exitfirst else []
         flags += [] if asked.seed is None else [f"--hypothesis-seed={asked.seed}"]
