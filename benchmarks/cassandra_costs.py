@@ -21,6 +21,8 @@ from kairos_engines import Engine, start
 
 ONE = {"day": {"step": "daily"}}
 AT_ONCE = 500
+PATIENT = "?timeout=120"
+"""On a busy machine a million rows that are read at once take longer than the driver waits."""
 
 
 def main() -> None:
@@ -33,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with start("cassandra", durable=True) as engine:
         if arguments.what == "counts":
-            counts(engine.url, arguments.increments)
+            counts(engine.url + PATIENT, arguments.increments)
         else:
             partitions(engine, arguments.points)
 
@@ -81,7 +83,7 @@ def fill(hits: Timeseries, name: str, increments: int, way: str) -> None:
 def partitions(engine: Engine, points: int) -> None:
     """Write points of one name to one bucket of a series, and to one name of a count; show the largest partitions."""
     chunk = 10_000
-    with Timeseries(engine.url, type="series", intervals=ONE) as series:
+    with Timeseries(engine.url + PATIENT, type="series", intervals=ONE) as series:
         begun = time.perf_counter()
         for first in range(0, points, chunk):
             series.insert("a", [float(value) for value in range(first, first + chunk)], timestamp=0)
@@ -95,7 +97,7 @@ def partitions(engine: Engine, points: int) -> None:
         )
         shards = [row[1] for row in rows]
         print(f"{len(shards)} partitions, the largest of {max(shards):,} rows")
-    with Timeseries(engine.url, type="count", intervals={"second": {"step": 1}}) as hits:
+    with Timeseries(engine.url + PATIENT, type="count", intervals={"second": {"step": 1}}) as hits:
         for first in range(0, points, chunk):
             hits.bulk_insert({second: {"a": [1]} for second in range(first, first + chunk)})
         print(f"count: {points:,} buckets of one second each")
@@ -104,7 +106,7 @@ def partitions(engine: Engine, points: int) -> None:
     for table in ("series", "count"):
         files = list(engine.nodes[0].directory.glob(f"data/kairos/{table}-*/*-Data.db"))
         print(f"{table}: {sum(file.stat().st_size for file in files) / 1e6:.1f} MB on disk, compressed")
-    with Timeseries(engine.url, type="series", intervals=ONE) as series:
+    with Timeseries(engine.url + PATIENT, type="series", intervals=ONE) as series:
         session = series._storage._shared.session  # type: ignore[attr-defined]
         sizes = session.execute("SELECT * FROM system_views.max_partition_size")
         for row in filter(lambda row: row.keyspace_name == "kairos", sizes):
