@@ -73,6 +73,8 @@ class TestEncryptedUndecoded(OneSide, Suite):
             "ssl_certfile": str(server.certificates.cert),
             "ssl_keyfile": str(server.certificates.key),
             "decode_responses": False,
+            "socket_timeout": 30,  # eight handshakes at once take long on a busy machine
+            "socket_connect_timeout": 30,
             "protocol": 3,
         }
         return server.tls_url.rsplit("/", 1)[0] + "/3"
