@@ -20,7 +20,9 @@ def counts(timeseries, url):
     )
 
 
-@pytest.mark.parametrize("fresh", [True, False], ids=["new file", "old file"])
+@pytest.mark.parametrize(
+    "fresh", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["new file", "old file"]
+)
 def test_eight_processes_open_and_count_at_once(url, counts, tmp_path, fresh):
     """On a new file all create the tables, and switch to WAL, at the same moment."""
     if not fresh:
