@@ -1,5 +1,6 @@
 """A Cluster: commands by node, slots that move, races, and masters that die."""
 
+import re
 import threading
 import time
 
@@ -54,6 +55,24 @@ def test_what_is_new_is_in_the_index_and_what_is_there_costs_one_request_a_node(
         assert ours.get("home", "h") == {START: 3}
         assert ours.delete_all() == 1
     assert client.exists(b"simple:home:m:%d" % (NOW // 60)) == 0
+
+
+@pytest.mark.parametrize("prefix", ["{app}hits", "a}b", "plain"])
+def test_the_index_lies_together_whatever_braces_the_prefix_has(cluster, prefix):
+    url, _ = cluster
+    with open_(url, prefix, intervals=RESOLVED) as ours:
+        ours.bulk_insert({NOW: {"home": [1]}, NOW - 60: {"home": [1], "away": [2]}})
+        assert ours.list() == ["away", "home"]
+        assert ours.get("home", "h", condense=True) == {NOW // 3600 * 3600: 2}
+        assert ours.delete("home") == 1
+        assert ours.delete_all() == 1
+
+
+@pytest.mark.parametrize("prefix", ["a{b", "a}b{c", "{}hits"])
+def test_a_prefix_that_would_spread_the_index_is_refused_on_a_cluster(cluster, prefix):
+    url, _ = cluster
+    with pytest.raises(InvalidValue, match="hash tag.*got '" + re.escape(prefix)):
+        open_(url, prefix)
 
 
 def test_a_shorter_handle_does_not_cut_the_index_of_a_longer_one(cluster):

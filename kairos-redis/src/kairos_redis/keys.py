@@ -125,6 +125,16 @@ class Place:
             )
         return cls(start, kind, found)
 
+    def check_together(self) -> None:
+        """Raise InvalidValue if a Cluster would spread the index: a ``{`` in the prefix begins its tag."""
+        _, opened, rest = self.prefix.partition(b"{")
+        tag, closed, _ = rest.partition(b"}")
+        if opened and not (tag and closed):
+            raise InvalidValue(
+                "on a Cluster a prefix with '{' must have a hash tag, such as '{app}hits', or no brace; "
+                f"got {show(self.prefix.decode())}"
+            )
+
     def start(self, name: str, interval: IntervalKeys) -> bytes:
         """Return the beginning of the keys of a name in an interval; a bucket follows."""
         return b"%b%b%b" % (self.prefix, name.encode(), interval.infix)

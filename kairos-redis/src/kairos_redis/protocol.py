@@ -43,6 +43,8 @@ class Protocol(StorageProtocol):
     """
 
     def __init__(self, place: Place, spread: bool, pipelines: tuple[type, ...]) -> None:
+        if spread:
+            place.check_together()
         codec = KINDS[place.kind]
         self._layouts = Layouts(place)
         self._reader = Reader(place, codec, spread)
