@@ -30,6 +30,9 @@ from kairos_engines import start
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = sorted(path.parent for path in ROOT.glob("*/pyproject.toml"))
+PAGES = {
+    "kairos-conformance": ("semantics.md", "storage-contract.md")
+}  # of docs/, which travel with a package
 README_INSTALLS = ["kairos-core", "kairos-sql"]  # what the README at the root tells its reader to install
 SERVERS = {"redis": "redis", "mongodb": "mongo", "cassandra": "cassandra"}  # scheme in a README -> engine
 SERVER_URL = re.compile(rf'"({"|".join(SERVERS)})://[^"]*"')
@@ -112,6 +115,8 @@ def check_sdist(package: Path, sdist: Path) -> None:
     with tarfile.open(sdist) as archive:
         names = {PurePosixPath(*PurePosixPath(m.name).parts[1:]).as_posix() for m in archive if m.isfile()}
     expected = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md"} | sources(package, "src", "tests")
+    if pages := PAGES.get(project(package)["name"]):
+        expected |= {"hatch_build.py", *(f"docs/{page}" for page in pages)}
     same(sdist.name, names - {"PKG-INFO", ".gitignore"}, expected)
 
 
@@ -120,6 +125,8 @@ def check_wheel(package: Path, wheel: Path) -> None:
     files = contents(wheel)
     table = project(package)
     inside = {name.removeprefix("src/") for name in sources(package, "src")}
+    module = table["name"].replace("-", "_")
+    inside |= {f"{module}/docs/{page}" for page in PAGES.get(table["name"], ())}
     same(wheel.name, {name for name in files if ".dist-info/" not in name}, inside)
     (info,) = {name.split("/")[0] for name in files if ".dist-info/" in name}
     if files.get(f"{info}/licenses/LICENSE") != (package / "LICENSE").read_bytes():
