@@ -121,7 +121,8 @@ def test_a_cancelled_write_of_a_group_leaves_the_others_alone(server, plain_url)
 
 
 def test_a_restarted_server_goes_unnoticed_between_two_calls(server, own_engine):
-    engine = own_engine(server)
+    durable = {"postgresql": ("-c", "synchronous_commit=on"), "mariadb": ()}
+    engine = own_engine(server, args=durable[server])
     url = sa.make_url(engine.url).set(drivername=server).render_as_string(hide_password=False)
 
     async def main():

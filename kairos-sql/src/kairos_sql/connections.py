@@ -215,15 +215,20 @@ class Connections:
         lent = None
         try:
             lent = self._lend()
-            if self._keep and self._owned:
-                self._dialect.keep(lent)
         finally:
             if lent is None:
                 self._closed_one()
         return lent
 
     def _lend(self) -> Lent:
-        return self._dialect.lend()
+        lent = self._dialect.lend()
+        if self._keep and self._owned:
+            try:
+                self._dialect.keep(lent)
+            except BaseException:
+                lent.checkout.invalidate()
+                raise
+        return lent
 
     def _give(self, lent: Lent) -> None:
         """Take a connection back that is well."""

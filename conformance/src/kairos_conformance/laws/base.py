@@ -77,6 +77,12 @@ class Laws:
 
     @pytest.fixture(scope="class")
     @classmethod
+    def client(cls) -> Any:
+        """Give a live client of the place that ``target`` names by its URL, or the other way round. None: neither."""
+        return None
+
+    @pytest.fixture(scope="class")
+    @classmethod
     def place(cls, request: pytest.FixtureRequest, target: Any, async_target: Any) -> Iterator[Place]:
         """Give the place under test."""
         if not cls.sides or not set(cls.sides) <= set(SIDES):

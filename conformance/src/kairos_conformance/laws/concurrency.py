@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -93,10 +94,12 @@ class ConcurrencyLaws(Laws):
         workers = min(4, place.profile.writers)
         batches = batches_of(place, kind, workers, place.profile.writes)
         arguments = {"type": kind, "intervals": dict(BOTH.specs), **place.options_for(kind)}
-        sides = place.sides()
+        other = place.async_target if isinstance(place.async_target, str) else shared
+        opened = {"sync": (shared, False), "asyncio": (other, True)}
+        sides = [opened[side] for side in place.sides()]
         jobs = [
-            processes.submit(work, shared, arguments, tag, batch, NOW, sides[n % len(sides)] == "asyncio")
-            for n, batch in enumerate(batches)
+            processes.submit(work, url, arguments, tag, batch, NOW, asynchronous)
+            for batch, (url, asynchronous) in zip(batches, cycle(sides), strict=False)
         ]
         assert sum(job.result() for job in jobs) == workers * place.profile.writes
         with kairos.Timeseries(shared, **arguments) as handle:

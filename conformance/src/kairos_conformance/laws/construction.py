@@ -179,12 +179,6 @@ class ConstructionLaws(Laws):
             two.delete(tag)
             one.check([tag])
 
-    @pytest.fixture(scope="class")
-    @classmethod
-    def client(cls) -> Any:
-        """Give a live client of the place that ``target`` names by its URL, or the other way round. None: neither."""
-        return None
-
     @pytest.fixture
     def beside(self, request: pytest.FixtureRequest, client: Any) -> Any:
         """Give the client; absent where the author gives none."""
