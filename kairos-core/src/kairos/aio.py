@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Generator, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Any, Self
 
 from .errors import Closed
 from .handle import UNSET, Handle, Settings, closed, insert_value, stage_call
 from .plugins import open_checked
 from .reads import Pages, Query
+from .sansio import arun
 from .stages import Call
 from .storage import AsyncStorage, Capabilities, Read, Reply
 from .writes import Written
 
 __all__ = ["AsyncTimeseries"]
-
-T = TypeVar("T")
 
 MANY = 500
 """With more buckets than that, reading them and making the answer are two turns of the loop."""
@@ -140,7 +139,7 @@ class AsyncTimeseries:
         """
         storage, handle = await self._open()
         steps = handle.writer.bulk_steps(inserts, self._clock(), intervals, write_options)
-        batch, written = await _unhurried(steps)
+        batch, written = await arun(steps, _rest)
         if batch.writes:
             if handle.recorded != handle.epoch or write_options:
                 await self._record(storage, handle, write_options)
@@ -309,11 +308,6 @@ async def _reply(storage: AsyncStorage, query: Query) -> Reply:
     return reply
 
 
-async def _unhurried(steps: Generator[None, None, T]) -> T:
-    """Take steps, and let the loop run between them."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
-        await asyncio.sleep(0)
+async def _rest(_: None) -> None:
+    """Let the loop run between two steps."""
+    await asyncio.sleep(0)

@@ -157,10 +157,9 @@ def parse_step(value: Any, zone: ZoneInfo, what: str) -> Step:
             return Gregorian(UNITS[value], zone)
         match = re.fullmatch(r"([0-9]+)([hdwmy]?)", value)
         if not match:
-            seconds = _SECONDS.get(value.lstrip("0123456789 ").lower())
-            count = re.match("[0-9]{0,9}", value)
-            assert count is not None
-            hint = f"; did you mean {int(count[0] or 1) * seconds}?" if seconds else ""
+            meant = re.fullmatch(r"([1-9][0-9]{0,8})? ?([a-z]+)", value.lower())
+            seconds = _SECONDS.get(meant[2]) if meant else None
+            hint = f"; did you mean {int(meant[1] or 1) * seconds}?" if meant and seconds else ""
             raise InvalidValue(f"{what} must be {_ALLOWED_STEP}; got {show(value)}{hint}")
         digits = match[1].lstrip("0")
         seconds = int(digits[:20] or 0) * _SPANS.get(match[2], 1)  # 20 digits are too many already
